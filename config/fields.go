@@ -1,0 +1,153 @@
+package config
+
+import (
+	"encoding"
+	"reflect"
+	"strings"
+	"time"
+)
+
+// shape is what a type looks like in a file.
+type shape int
+
+const (
+	unsupported shape = iota
+	scalar
+	group // a struct: settings with names of their own
+	list
+	table // a map: entries with free names
+	optional
+)
+
+var (
+	durationType    = reflect.TypeFor[time.Duration]()
+	textReaderType  = reflect.TypeFor[encoding.TextUnmarshaler]()
+	emptyStructType = reflect.TypeFor[struct{}]()
+)
+
+// shapeOf returns a type's shape.
+func shapeOf(t reflect.Type) shape {
+	if t.Kind() != reflect.Pointer && reflect.PointerTo(t).Implements(textReaderType) {
+		return scalar
+	}
+	switch t.Kind() {
+	case reflect.Bool, reflect.String, reflect.Float32, reflect.Float64,
+		reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
+		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return scalar
+	case reflect.Struct:
+		return group
+	case reflect.Slice:
+		return list
+	case reflect.Map:
+		if t.Key().Kind() == reflect.String {
+			return table
+		}
+	case reflect.Pointer:
+		return optional
+	}
+	return unsupported
+}
+
+// field is one setting of a group.
+type field struct {
+	name  string
+	help  string
+	typ   reflect.Type
+	index []int
+}
+
+// fieldsOf returns the settings of a struct type in their order, those of
+// embedded and inline structs among them.
+func fieldsOf(t reflect.Type) []field {
+	var fs []field
+	for i := range t.NumField() {
+		f := t.Field(i)
+		tag := f.Tag.Get("yaml")
+		name, flags, _ := strings.Cut(tag, ",")
+		inline := flags == "inline" || f.Anonymous && name == ""
+		switch {
+		case tag == "-":
+		case inline && shapeOf(f.Type) == group:
+			for _, sub := range fieldsOf(f.Type) {
+				sub.index = append([]int{i}, sub.index...)
+				fs = append(fs, sub)
+			}
+		case f.IsExported():
+			if name == "" {
+				name = strings.ToLower(f.Name)
+			}
+			fs = append(fs, field{name: name, help: f.Tag.Get("help"), typ: f.Type, index: []int{i}})
+		}
+	}
+	return fs
+}
+
+// namesOf returns the names of the fields.
+func namesOf(fs []field) []string {
+	names := make([]string, len(fs))
+	for i, f := range fs {
+		names[i] = f.name
+	}
+	return names
+}
+
+// find returns the field of that name.
+func find(fs []field, name string) (field, bool) {
+	for _, f := range fs {
+		if f.name == name {
+			return f, true
+		}
+	}
+	return field{}, false
+}
+
+// deref returns the type behind pointers.
+func deref(t reflect.Type) reflect.Type {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t
+}
+
+// entryType returns the struct type of the entries of a list or a table, an
+// empty one when they are no structs, and how an entry is written below the
+// path of its setting.
+func entryType(t reflect.Type) (e reflect.Type, suffix string) {
+	switch shapeOf(t) {
+	case list:
+		suffix = "[]"
+	case table:
+		suffix = ".NAME"
+	default:
+		return emptyStructType, ""
+	}
+	if e = deref(t.Elem()); shapeOf(e) == group {
+		return e, suffix
+	}
+	return emptyStructType, ""
+}
+
+// flattenDepth ends the description of types that contain themselves.
+const flattenDepth = 4
+
+// flatten returns the settings of a group and of those inside it, with their
+// paths as names.
+func flatten(t reflect.Type, prefix string, depth int) []field {
+	var fs []field
+	if depth > flattenDepth {
+		return nil
+	}
+	for _, f := range fieldsOf(t) {
+		f.name = prefix + f.name
+		inner := deref(f.typ)
+		if shapeOf(inner) != group {
+			fs = append(fs, f)
+			inner, suffix := entryType(inner)
+			fs = append(fs, flatten(inner, f.name+suffix+".", depth+1)...)
+			continue
+		}
+		fs = append(fs, flatten(inner, f.name+".", depth+1)...)
+	}
+	return fs
+}
