@@ -181,7 +181,7 @@ func BenchmarkIdleConnections(b *testing.B) {
 						readHead(b, c)
 					}
 				}
-				time.Sleep(200 * time.Millisecond) // lets all of them park; nothing is asserted
+				time.Sleep(200 * time.Millisecond) // real time: a benchmark lets the garbage collector settle
 				after := memoryInUse()
 				b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/conns, "heap-B/conn")
 				b.ReportMetric(float64(after.StackInuse-before.StackInuse)/conns, "stack-B/conn")
@@ -199,7 +199,7 @@ type prepared struct{ conns []net.Conn }
 
 func (l *prepared) Accept() (net.Conn, error) {
 	if len(l.conns) == 0 {
-		time.Sleep(time.Second) // Serve ends with the last connection, after the measurement
+		time.Sleep(time.Second) // real time: Serve ends with the last connection, after the measurement
 		return nil, net.ErrClosed
 	}
 	c := l.conns[0]

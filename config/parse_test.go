@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -221,7 +222,7 @@ func TestValidationSeesEverySection(t *testing.T) {
 		{File: "x", Path: "empty.size", Text: "no"},
 		{File: "x", Line: 1, Path: "small.size", Text: "no"},
 	}
-	if !reflect.DeepEqual(err, error(want)) {
+	if got, ok := errors.AsType[config.Problems](err); !ok || !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", err, want)
 	}
 }

@@ -68,7 +68,7 @@ func setScalar(v reflect.Value, text string, quoted bool) error {
 		return err
 	}
 	fresh := reflect.New(t)
-	if r, ok := fresh.Interface().(encoding.TextUnmarshaler); ok {
+	if r, ok := reflect.TypeAssert[encoding.TextUnmarshaler](fresh); ok {
 		if err := r.UnmarshalText([]byte(text)); err != nil {
 			return fmt.Errorf("%s, found %s", printable(err.Error()), quote(text))
 		}

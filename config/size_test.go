@@ -60,10 +60,7 @@ func TestSizeRefuses(t *testing.T) {
 
 func TestSizeComesBackInNoMoreLettersThanPlainBytes(t *testing.T) {
 	if err := quick.Check(func(n int64, shift uint8) bool {
-		s := config.Size((n & math.MaxInt64) >> (shift % 64) << (shift % 41))
-		if s < 0 {
-			s = 0
-		}
+		s := max(0, config.Size((n&math.MaxInt64)>>(shift%64)<<(shift%41)))
 		plain := strings.TrimSuffix(mustJSON(t, int64(s)), "\n")
 		back, err := config.ParseSize(s.String())
 		return err == nil && back == s && len(s.String()) <= len(plain)
