@@ -1,0 +1,152 @@
+package dialect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"omnibus/auth"
+	"omnibus/bus"
+	"omnibus/payload"
+	"omnibus/topic"
+)
+
+// Port is the door of the broker.
+type Port interface {
+	// Hello opens the conversation of a peer that has arrived. It fails at
+	// once when the peer is refused or a limit is reached.
+	Hello(ctx context.Context, h *Hello) (Joining, error)
+}
+
+// Hello is how a session introduces itself.
+type Hello struct {
+	auth.Credentials
+	// Origin identifies the link; sessions that share one (the clients of a
+	// hub) do not hear each other through the bus.
+	Origin *bus.Origin
+	// Subscriber receives what the peer subscribes to. Nil for a peer that
+	// only publishes and calls.
+	Subscriber Subscriber
+	// Duplicate says what happens when somebody of the same name is there.
+	// Peers without a name are never duplicates.
+	Duplicate Duplicate
+	// Relay, when set, is handed every message of this peer after it was
+	// admitted and before anybody else gets it, on the peer's goroutine. A
+	// dialect that echoes on its own link (a hub) does so here.
+	Relay func(m *bus.Message)
+}
+
+// Joining is the conversation of a peer that is not yet admitted.
+type Joining interface {
+	// Next takes the peer's proof, nil at the first step, and returns a
+	// challenge to send or the peer, admitted. An error ends the
+	// conversation: errors.Is(err, auth.ErrDenied) when the login is wrong.
+	Next(ctx context.Context, proof []byte) (challenge []byte, p Peer, err error)
+}
+
+// Join is the conversation of a protocol that has no room for a challenge.
+func Join(ctx context.Context, port Port, h *Hello) (Peer, error) {
+	j, err := port.Hello(ctx, h)
+	if err != nil {
+		return nil, err
+	}
+	challenge, p, err := j.Next(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	if p == nil {
+		return nil, fmt.Errorf("joining: the account asks for a challenge of %d bytes, which %s has no room for: %w",
+			len(challenge), h.Dialect, auth.ErrDenied)
+	}
+	return p, nil
+}
+
+// Peer is what an admitted session may do. Publish may be called from one
+// goroutine at a time, the rest from any.
+type Peer interface {
+	Publisher
+	Subscriptions
+	Services
+	// Principal is who the peer has shown to be.
+	Principal() *auth.Principal
+	// Leave ends everything the peer holds: subscriptions, services, calls.
+	// It may be called again.
+	Leave()
+}
+
+// Publisher sends messages.
+type Publisher interface {
+	// Publish routes m if rules, schemas and limits admit it. The receipt
+	// tells what to wait for before acknowledging. Errors are *bus.Error;
+	// Refused, Invalid and TooLarge mean that nobody got it.
+	Publish(m *bus.Message) (bus.Receipt, error)
+}
+
+// Subscriptions asks for messages.
+type Subscriptions interface {
+	// Subscribe adds a subscription; the same pattern twice is two. What is
+	// kept for new subscribers is delivered before it returns.
+	Subscribe(p topic.Pattern, t Terms) (*bus.Subscription, error)
+	// Unsubscribe ends one of the peer's subscriptions and reports whether
+	// there was something to end.
+	Unsubscribe(s *bus.Subscription) bool
+}
+
+// Terms are the terms of a subscription, beyond its pattern.
+type Terms struct {
+	// Echo also delivers what came in by the peer's own link.
+	Echo bool
+	// NewsOnly leaves out the values kept for new subscribers.
+	NewsOnly bool
+	// Tag is carried to Deliver in the subscription's options.
+	Tag any
+}
+
+// Services calls and provides services.
+type Services interface {
+	// Expose provides a service until the exposure is withdrawn or the peer
+	// leaves.
+	Expose(name string, s bus.Service) (*bus.Exposure, error)
+	// Call calls a service and waits; it returns by the deadline. A session
+	// that must go on reading meanwhile runs it on a goroutine.
+	Call(ctx context.Context, name string, args *payload.Value, o CallOptions) (*payload.Value, error)
+	// Callable reports whether somebody on another link exposes the service.
+	Callable(name string) bool
+}
+
+// CallOptions are the terms of a call.
+type CallOptions struct {
+	Headers bus.Headers
+	// Echo also considers services of the caller's own link.
+	Echo bool
+}
+
+// Subscriber is what the broker sees of a session.
+type Subscriber interface {
+	bus.Receiver
+	// Expelled tells the session that it is no longer a peer, and why: its
+	// name was taken over, its account was removed. Nothing is delivered to
+	// it any more. It must not block; the session tells its client and
+	// closes the link.
+	Expelled(why error)
+}
+
+// Duplicate says what happens when a peer arrives under the name of one that
+// is there.
+type Duplicate uint8
+
+// The rules for a second peer of one tenant, dialect and name.
+const (
+	// AllowDuplicate: names are no identities, both live side by side.
+	AllowDuplicate Duplicate = iota
+	// TakeOver: the old peer is expelled before the new one is admitted.
+	TakeOver
+	// RefuseDuplicate: the new one is refused.
+	RefuseDuplicate
+)
+
+// The reasons for which a peer is expelled or refused over its name.
+var (
+	ErrTakenOver = errors.New("the session was taken over by another connection of the same name")
+	ErrDuplicate = errors.New("somebody of that name is connected already")
+)
