@@ -1,0 +1,194 @@
+// Package broker makes a bus a server: peers that join by a door, permission
+// and limit checks, retained values, services across links, counters. It knows
+// no wire protocol (dialects reach it through dialect.Port) and no storage
+// (engine.Engine).
+//
+// # Promises
+//
+// Every tenant is a bus of its own; nothing crosses. What a peer publishes is
+// checked (limits, name, access rules) before anybody sees it, and a refusal
+// tells the kind of error that the peer's dialect has a code for. Access is
+// asked again for each delivered message, so that no pattern gets round a rule.
+//
+// A retained value is stored before its message is routed. A subscription gets
+// the retained values that match it while it is being made; when one changes at
+// that very moment, the newer value is delivered after the older one, perhaps
+// twice, and never the other way round.
+//
+// A peer that leaves, or is expelled, takes its subscriptions and services with
+// it at once; calls that wait for its answers end as unavailable.
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"omnibus/auth"
+	"omnibus/bus"
+	"omnibus/dialect"
+	"omnibus/engine"
+	"omnibus/engine/memory"
+	"omnibus/payload"
+	"omnibus/topic"
+)
+
+// Options are the settings of a Broker. The zero value is an open broker that
+// keeps nothing beyond the process.
+type Options struct {
+	Engine engine.Engine      // nil: engine/memory
+	Auth   auth.Authenticator // nil: auth.Open
+	Access auth.Authorizer    // nil: auth.Open
+	Codecs *payload.Codecs
+	Log    *slog.Logger // nil: discard
+	Limits Limits
+	// CallTimeout bounds calls that bring no deadline.
+	CallTimeout time.Duration
+	Version     string
+}
+
+// Broker joins the peers of all dialects.
+type Broker struct {
+	opts     Options
+	log      *slog.Logger
+	open     bool // everything is allowed: access is not asked
+	counters Counters
+	started  time.Time
+	count    struct { // what bites, looked up once
+		refused, denied, oversize, limited, panics, dropped, undecodable, expelled *counter
+	}
+
+	mu     sync.Mutex
+	closed bool
+	spaces map[string]*space
+	peers  map[*peer]struct{}
+	named  map[peerKey]*peer
+}
+
+// space is what one tenant has.
+type space struct {
+	tenant   string
+	bus      *bus.Bus
+	retained retained
+}
+
+type peerKey struct{ tenant, dialect, name string }
+
+// New returns a broker that is ready for peers. It reads what its engine has
+// kept.
+func New(o Options) (*Broker, error) {
+	if o.Engine == nil {
+		o.Engine = memory.New(memory.Options{})
+	}
+	if o.Auth == nil {
+		o.Auth = auth.Open{}
+	}
+	if o.Access == nil {
+		o.Access = auth.Open{}
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	o.Limits.defaults()
+	b := &Broker{
+		opts:    o,
+		log:     o.Log,
+		started: time.Now(),
+		spaces:  make(map[string]*space),
+		peers:   make(map[*peer]struct{}),
+		named:   make(map[peerKey]*peer),
+	}
+	_, b.open = o.Access.(auth.Open)
+	c := b.counters.group("broker")
+	b.count.refused = c("logins_refused")
+	b.count.denied = c("access_denied")
+	b.count.oversize = c("messages_too_large")
+	b.count.limited = c("limits_reached")
+	b.count.panics = c("handler_panics")
+	b.count.dropped = c("messages_dropped")
+	b.count.undecodable = c("messages_undecodable")
+	b.count.expelled = c("peers_expelled")
+	if err := b.load(); err != nil {
+		return nil, fmt.Errorf("reading what the engine has kept: %w", err)
+	}
+	if err := b.exposeStatus(); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// Bus returns the bus of a tenant ("" is the default one), for functions of
+// this process. It is trusted: access rules do not apply to it.
+func (b *Broker) Bus(tenant string) *bus.Bus { return b.space(tenant).bus }
+
+func (b *Broker) space(tenant string) *space {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.spaces[tenant]
+	if s == nil {
+		s = &space{tenant: tenant}
+		s.retained.init(tenant, b.opts.Engine, b.opts.Limits, b.count.limited)
+		s.bus = bus.New(bus.Options{
+			Observer:    b.observer(),
+			Codecs:      b.opts.Codecs,
+			Keeper:      &s.retained,
+			CallTimeout: b.opts.CallTimeout,
+		})
+		if b.closed {
+			_ = s.bus.Close(context.Background()) // it has nothing to wait for
+		}
+		b.spaces[tenant] = s
+	}
+	return s
+}
+
+// observer counts and logs what happens on a bus.
+func (b *Broker) observer() bus.Observer {
+	return bus.Observer{
+		Panic: func(name string, p *bus.PanicError) {
+			b.count.panics.Add(1)
+			b.log.Error("a handler panicked", "topic", name, "panic", p.Value, "stack", string(p.Stack))
+		},
+		Dropped: func(pattern topic.Pattern, name string) {
+			b.count.dropped.Add(1)
+			b.log.Debug("a full queue lost a message", "subscription", pattern, "topic", name)
+		},
+		Undecodable: func(pattern topic.Pattern, name string, err error) {
+			b.count.undecodable.Add(1)
+			b.log.Debug("a handler cannot take a message", "subscription", pattern, "topic", name, "err", err)
+		},
+	}
+}
+
+// Counters returns the broker's counters, for dialects and for people.
+func (b *Broker) Counters() *Counters { return &b.counters }
+
+// Close expels every peer, lets the functions of this process finish, and
+// closes the engine. When ctx ends first it returns without waiting further.
+func (b *Broker) Close(ctx context.Context) error {
+	b.mu.Lock()
+	b.closed = true
+	peers := make([]*peer, 0, len(b.peers))
+	for p := range b.peers {
+		peers = append(peers, p)
+	}
+	spaces := make([]*space, 0, len(b.spaces))
+	for _, s := range b.spaces {
+		spaces = append(spaces, s)
+	}
+	b.mu.Unlock()
+
+	for _, p := range peers {
+		p.expel(bus.ErrClosed)
+	}
+	var errs []error
+	for _, s := range spaces {
+		errs = append(errs, s.bus.Close(ctx))
+	}
+	return errors.Join(append(errs, b.opts.Engine.Close())...)
+}
+
+var _ dialect.Port = (*Broker)(nil)

@@ -1,0 +1,244 @@
+package broker
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"omnibus/auth"
+	"omnibus/bus"
+	"omnibus/dialect"
+	"omnibus/payload"
+	"omnibus/topic"
+)
+
+// peer is an admitted session, as the dialect sees the broker and as the bus
+// sees the dialect.
+type peer struct {
+	broker    *Broker
+	hello     *dialect.Hello
+	principal *auth.Principal
+	space     *space
+	key       *peerKey // nil when its name is no identity
+
+	gone   atomic.Bool
+	ended  chan struct{}   // closed when nothing of it is left and its session was told
+	ctx    context.Context // of its calls; ends when it leaves
+	cancel context.CancelCauseFunc
+	calls  atomic.Int64
+
+	mu          sync.Mutex // guards what follows
+	subs        map[*bus.Subscription]struct{}
+	exposures   map[*bus.Exposure]struct{}
+	subscribing int // places taken by subscriptions that are being made
+	exposing    int
+}
+
+func (p *peer) Principal() *auth.Principal { return p.principal }
+
+// Publish admits and routes a message; see dialect.Publisher.
+func (p *peer) Publish(m *bus.Message) (bus.Receipt, error) {
+	if p.gone.Load() {
+		return bus.Receipt{}, bus.ErrClosed
+	}
+	if n := len(m.Payload.Data()); n > p.broker.opts.Limits.MessageBytes {
+		p.broker.count.oversize.Add(1)
+		return bus.Receipt{}, bus.Errorf(bus.TooLarge, m.Topic,
+			"the payload has %d bytes, the limit is %d (broker.limits.message_bytes)", n, p.broker.opts.Limits.MessageBytes)
+	}
+	if err := p.allow(auth.Publish, m.Topic); err != nil {
+		return bus.Receipt{}, err
+	}
+	m.Origin = p.hello.Origin
+	if p.hello.Relay != nil {
+		if err := topic.CheckName(m.Topic); err != nil {
+			return bus.Receipt{}, &bus.Error{Kind: bus.Invalid, Topic: m.Topic, Text: err.Error(), Err: err}
+		}
+		if m.Retain { // what is relayed must not be refused afterwards
+			done, err := p.space.retained.keepEarly(m)
+			if err != nil {
+				return bus.Receipt{}, err
+			}
+			defer done()
+		}
+		p.hello.Relay(m)
+	}
+	return p.space.bus.Publish(m)
+}
+
+// allow asks the access rules.
+func (p *peer) allow(a auth.Action, name string) error {
+	if p.broker.open || p.broker.opts.Access.Allow(p.principal, a, name) {
+		return nil
+	}
+	p.broker.count.denied.Add(1)
+	return bus.Errorf(bus.Refused, name, "%s may not %s this", p.who(), a)
+}
+
+func (p *peer) who() string {
+	if p.principal.Name == "" {
+		return "an anonymous peer"
+	}
+	return p.principal.Name
+}
+
+// Deliver hands a message to the session if it may have it.
+func (p *peer) Deliver(m *bus.Message, s *bus.Subscription) {
+	if p.gone.Load() {
+		return
+	}
+	if !p.broker.open && !p.broker.opts.Access.Allow(p.principal, auth.Receive, m.Topic) {
+		p.broker.count.denied.Add(1)
+		return
+	}
+	p.hello.Subscriber.Deliver(m, s)
+}
+
+// Subscribe adds a subscription; see dialect.Subscriptions.
+func (p *peer) Subscribe(pattern topic.Pattern, t dialect.Terms) (*bus.Subscription, error) {
+	if err := p.allow(auth.Subscribe, pattern.Text()); err != nil {
+		return nil, err
+	}
+	held := func() int { return len(p.subs) }
+	if err := p.take(&p.subscribing, held, p.broker.opts.Limits.Subscriptions, "subscriptions"); err != nil {
+		return nil, err
+	}
+	s, err := p.space.bus.Attach(pattern, p, bus.AttachOptions{
+		Origin: p.hello.Origin, Echo: t.Echo, SkipRetained: t.NewsOnly, Tag: t.Tag,
+	})
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.subscribing--
+	if err != nil {
+		return nil, err
+	}
+	if p.gone.Load() {
+		s.Unsubscribe()
+		return nil, bus.ErrClosed
+	}
+	if p.subs == nil {
+		p.subs = make(map[*bus.Subscription]struct{})
+	}
+	p.subs[s] = struct{}{}
+	return s, nil
+}
+
+// take takes a place for what is being made, or refuses what would pass a limit
+// of this peer.
+func (p *peer) take(places *int, held func() int, most int, what string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.gone.Load() {
+		return bus.ErrClosed
+	}
+	if held()+*places < most {
+		*places++
+		return nil
+	}
+	p.broker.count.limited.Add(1)
+	return bus.Errorf(bus.Full, "", "%d %s, which is the limit of one peer (broker.limits.%s)", most, what, what)
+}
+
+// Unsubscribe ends a subscription; see dialect.Subscriptions.
+func (p *peer) Unsubscribe(s *bus.Subscription) bool {
+	p.mu.Lock()
+	_, mine := p.subs[s]
+	delete(p.subs, s)
+	p.mu.Unlock()
+	return mine && s.Unsubscribe()
+}
+
+// Expose provides a service; see dialect.Services.
+func (p *peer) Expose(name string, serve bus.Service) (*bus.Exposure, error) {
+	if err := p.allow(auth.Expose, name); err != nil {
+		return nil, err
+	}
+	if err := p.take(&p.exposing, p.exposed, p.broker.opts.Limits.Services, "services"); err != nil {
+		return nil, err
+	}
+	e, err := p.space.bus.Register(name, serve, p.hello.Origin)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.exposing--
+	if err != nil {
+		return nil, err
+	}
+	if p.gone.Load() {
+		e.Withdraw()
+		return nil, bus.ErrClosed
+	}
+	if p.exposures == nil {
+		p.exposures = make(map[*bus.Exposure]struct{})
+	}
+	p.exposures[e] = struct{}{}
+	return e, nil
+}
+
+// exposed counts the services that have not been withdrawn, and forgets the
+// others. The caller holds mu.
+func (p *peer) exposed() int {
+	for e := range p.exposures {
+		if e.Withdrawn() {
+			delete(p.exposures, e)
+		}
+	}
+	return len(p.exposures)
+}
+
+// Call calls a service; see dialect.Services.
+func (p *peer) Call(ctx context.Context, name string, args *payload.Value, o dialect.CallOptions) (*payload.Value, error) {
+	if p.gone.Load() {
+		return nil, bus.ErrClosed
+	}
+	if err := p.allow(auth.Call, name); err != nil {
+		return nil, err
+	}
+	defer p.calls.Add(-1)
+	if n := p.calls.Add(1); n > int64(p.broker.opts.Limits.Calls) {
+		p.broker.count.limited.Add(1)
+		return nil, bus.Errorf(bus.Full, name, "%d calls are under way, which is the limit of one peer (broker.limits.calls)", n-1)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(p.ctx, func() { cancel(context.Cause(p.ctx)) })()
+	r := &bus.Request{Service: name, Headers: o.Headers, Origin: p.hello.Origin, Echo: o.Echo}
+	args.KeepIn(&r.Args)
+	return p.space.bus.Call(ctx, r)
+}
+
+// Callable reports whether another link exposes a service.
+func (p *peer) Callable(name string) bool { return p.space.bus.Exposed(name, p.hello.Origin) }
+
+// Leave ends all that the peer holds; see dialect.Peer.
+func (p *peer) Leave() { p.end(bus.ErrClosed, func(error) {}) }
+
+// expel is Leave by the broker's will; the session is told. It reports whether
+// the peer had not been leaving already.
+func (p *peer) expel(why error) bool {
+	if p.hello.Subscriber == nil {
+		return p.end(why, func(error) {})
+	}
+	return p.end(why, p.hello.Subscriber.Expelled)
+}
+
+// end does it once. The name is free for others when the session was told.
+func (p *peer) end(why error, tell func(error)) bool {
+	if !p.gone.CompareAndSwap(false, true) {
+		return false
+	}
+	defer close(p.ended)
+	defer p.broker.remove(p)
+	p.cancel(why)
+	p.mu.Lock()
+	subs, exposures := p.subs, p.exposures
+	p.subs, p.exposures = nil, nil
+	p.mu.Unlock()
+	for s := range subs {
+		s.Unsubscribe()
+	}
+	for e := range exposures {
+		e.Withdraw()
+	}
+	tell(why)
+	return true
+}
