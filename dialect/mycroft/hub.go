@@ -1,0 +1,150 @@
+package mycroft
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"slices"
+	"sync"
+
+	"omnibus/auth"
+	"omnibus/bus"
+	"omnibus/carrier"
+	"omnibus/dialect"
+	"omnibus/dialect/mycroft/mapping"
+	"omnibus/dialect/mycroft/packet"
+)
+
+// greeting is the first frame a client gets, in the form that both
+// generations of clients accept.
+var greeting = []byte(`{"type":"connected","data":{},"context":{"session":{"session_id":"default"}}}`)
+
+// hub is all the clients together: towards the bus they are one link.
+type hub struct {
+	config Config
+	env    dialect.Env
+	log    *slog.Logger
+	export *dialect.Selection
+	origin *bus.Origin
+	peer   dialect.Peer // subscribes and answers for the hub as a whole
+	calls  pending
+	count  struct {
+		connections, relayed, exported, invalid, unexported, slow, rejected, handshakes dialect.Counter
+	}
+
+	mu      sync.Mutex // guards clients, and orders what they are sent
+	clients []*session
+}
+
+func newHub(c Config, env dialect.Env, export *dialect.Selection) *hub {
+	h := &hub{
+		config: c,
+		env:    env,
+		log:    env.Log,
+		export: export,
+		origin: &bus.Origin{Dialect: "mycroft", Name: "hub"},
+	}
+	h.count.connections = env.Counter("connections")
+	h.count.handshakes = env.Counter("handshakes_failed")
+	h.count.relayed = env.Counter("frames_relayed")
+	h.count.exported = env.Counter("messages_exported")
+	h.count.unexported = env.Counter("messages_not_expressible")
+	h.count.invalid = env.Counter("frames_invalid")
+	h.count.rejected = env.Counter("frames_rejected")
+	h.count.slow = env.Counter("slow_clients_disconnected")
+	return h
+}
+
+// serve runs the hub on a bound listener.
+func (h *hub) serve(ctx context.Context, l net.Listener) error {
+	peer, err := dialect.Join(ctx, h.env.Port, &dialect.Hello{
+		Credentials: auth.Credentials{Dialect: "mycroft hub", Remote: l.Addr(), Loopback: true},
+		Origin:      h.origin,
+		Subscriber:  h,
+	})
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	defer peer.Leave()
+	h.peer = peer
+	if err := h.export.Subscribe(peer, dialect.Terms{NewsOnly: true}); err != nil {
+		return errors.Join(err, l.Close())
+	}
+	for _, name := range h.config.Services {
+		if _, err := peer.Expose(name, h.call); err != nil {
+			return errors.Join(err, l.Close())
+		}
+	}
+	full, panics := h.env.Counter("connections_refused"), h.env.Counter("session_panics")
+	return carrier.Serve(ctx, l, carrier.ServeOptions{
+		MaxConns: h.config.MaxClients,
+		Grace:    h.config.Grace,
+		Refused:  func() { full.Add(1) },
+		AcceptError: func(err error) {
+			h.log.Warn("a connection could not be accepted", "err", err)
+		},
+		Panicked: func(value any, stack []byte) {
+			panics.Add(1)
+			h.log.Error("a client's session panicked", "panic", value, "stack", string(stack))
+		},
+	}, h.connection)
+}
+
+// enter greets a client and adds it: nothing comes before the greeting, and
+// nothing that is sent after it is missed.
+func (h *hub) enter(s *session) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := s.ws.Send(carrier.Text, greeting); err != nil {
+		return err
+	}
+	h.clients = append(h.clients, s)
+	return nil
+}
+
+func (h *hub) leave(s *session) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if i := slices.Index(h.clients, s); i >= 0 {
+		h.clients = slices.Delete(h.clients, i, i+1)
+	}
+}
+
+// broadcast sends one message to every client. The hub's lock gives all
+// clients the same order. What no queue can hold is sent to nobody.
+func (h *hub) broadcast(message []byte) error {
+	if n := len(message); n > int(h.config.MaxQueue) {
+		return bus.Errorf(bus.TooLarge, "", "the frame has %d bytes, clients' queues hold %d (mycroft.max_queue)", n, h.config.MaxQueue)
+	}
+	frame := carrier.CompileFrame(carrier.Text, message)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, s := range h.clients {
+		if err := s.ws.SendFrame(frame); err != nil {
+			s.fail(err)
+		}
+	}
+	return nil
+}
+
+// Deliver sends a message of the rest of the bus to the clients.
+func (h *hub) Deliver(m *bus.Message, s *bus.Subscription) {
+	if isLocalEvent(m.Topic) || !h.export.First(s, m.Topic) {
+		return
+	}
+	d, err := mapping.Data(&m.Payload)
+	if err == nil {
+		err = h.broadcast(packet.Append(nil, m.Topic, d, mapping.Context(m.Headers)))
+	}
+	if err != nil {
+		h.count.unexported.Add(1)
+		h.log.Debug("a message cannot be written as a Mycroft frame", "topic", m.Topic, "err", err)
+		return
+	}
+	h.count.exported.Add(1)
+}
+
+// Expelled: the hub's own peer has no name that could be taken over; the
+// broker is closing.
+func (h *hub) Expelled(error) {}

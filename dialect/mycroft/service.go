@@ -1,0 +1,217 @@
+package mycroft
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"strings"
+	"sync"
+
+	"omnibus/bus"
+	"omnibus/dialect"
+	"omnibus/dialect/mycroft/mapping"
+	"omnibus/dialect/mycroft/packet"
+	"omnibus/payload"
+)
+
+const (
+	responseSuffix = ".response"
+	// callKey is the member of the context that carries the id of a call of
+	// a skill. Answers made by the client libraries copy the context.
+	callKey = "omnibus_call"
+)
+
+// serve answers a message whose type is a service outside the hub, as the
+// skill of that name would: with a response that all clients get.
+func (s *session) serve(m packet.Message) {
+	args := new(payload.Value)
+	mapping.SetPayload(args, m.Data)
+	if string(m.Data) == "{}" {
+		args.Set(payload.Empty, nil)
+	}
+	args = args.Keep()
+	name := m.Type
+	answerTo := packet.Response([]byte(string(m.Context)))
+	s.calls.Go(func() {
+		ctx, cancel := context.WithTimeout(s.ctx, s.hub.config.CallTimeout)
+		defer cancel()
+		result, err := s.peer.Call(ctx, name, args, dialect.CallOptions{})
+		if s.ctx.Err() != nil {
+			return // nobody is there to hear it
+		}
+		respond := func(data []byte) error {
+			return s.hub.broadcast(packet.Append(nil, name+responseSuffix, data, answerTo))
+		}
+		if err := respond(answer(result, err)); err != nil {
+			_ = respond(mapping.ErrorData(err)) // as large as the request, which was not too large
+		}
+	})
+}
+
+// answer is the data of a response: the result, or what went wrong.
+func answer(result *payload.Value, err error) []byte {
+	if err == nil {
+		var d []byte
+		if d, err = mapping.Data(result); err == nil {
+			return d
+		}
+	}
+	return mapping.ErrorData(err)
+}
+
+// pending are the calls of skills that have not been answered. The zero value
+// has none.
+type pending struct {
+	mu    sync.Mutex
+	calls map[string][]*skillCall // by service
+}
+
+type skillCall struct {
+	id     string
+	answer chan skillAnswer // buffered
+}
+
+type skillAnswer struct {
+	value *payload.Value
+	err   error
+}
+
+// call calls a skill: the request is a message of the service's name that all
+// clients get, the answer is the first response that carries the call's id, or
+// one without any id while no other call of that name is outstanding.
+func (h *hub) call(ctx context.Context, r *bus.Request) (*payload.Value, error) {
+	h.mu.Lock()
+	n := len(h.clients)
+	h.mu.Unlock()
+	if n == 0 {
+		return nil, bus.Errorf(bus.Unavailable, r.Service, "no Mycroft client is connected")
+	}
+	d, err := mapping.Data(&r.Args)
+	if err != nil {
+		return nil, err
+	}
+	c := &skillCall{id: rand.Text(), answer: make(chan skillAnswer, 1)}
+	h.calls.add(r.Service, c)
+	defer h.calls.remove(r.Service, c)
+	extra := bus.MakeHeaders(append(r.Headers.List()[:len(r.Headers.List()):len(r.Headers.List())], bus.Header{Key: callKey, Value: c.id})...)
+	if err := h.broadcast(packet.Append(nil, r.Service, d, mapping.Context(extra))); err != nil {
+		return nil, err
+	}
+	select {
+	case a := <-c.answer:
+		return a.value, a.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (p *pending) add(service string, c *skillCall) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.calls == nil {
+		p.calls = make(map[string][]*skillCall)
+	}
+	p.calls[service] = append(p.calls[service], c)
+}
+
+func (p *pending) remove(service string, c *skillCall) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	rest := p.calls[service][:0:0]
+	for _, x := range p.calls[service] {
+		if x != c {
+			rest = append(rest, x)
+		}
+	}
+	if len(rest) == 0 {
+		delete(p.calls, service)
+		return
+	}
+	p.calls[service] = rest
+}
+
+// answered looks at a frame from a client for the answer to a call.
+func (p *pending) answered(m packet.Message) {
+	service, ok := strings.CutSuffix(m.Type, responseSuffix)
+	if !ok {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	waiting := p.calls[service]
+	if len(waiting) == 0 {
+		return
+	}
+	id := ""
+	for key, value := range packet.Members(m.Context) {
+		if key == callKey {
+			id = packet.Text(value)
+		}
+	}
+	for _, c := range waiting {
+		if c.id == id || id == "" && len(waiting) == 1 {
+			select {
+			case c.answer <- result(m.Data):
+			default: // it has its answer
+			}
+		}
+	}
+}
+
+// result reads the data of a response. An answer that says it is an error, in
+// the form in which the hub itself says so, is one.
+func result(data json.RawMessage) skillAnswer {
+	if err := mapping.ErrorOf(data); err != nil {
+		return skillAnswer{err: err}
+	}
+	v := new(payload.Value)
+	mapping.SetPayload(v, data)
+	return skillAnswer{value: v.Keep()}
+}
+
+// The control messages: they are for the hub and not relayed.
+const (
+	controlExpose   = "omnibus.expose"
+	controlUnexpose = "omnibus.unexpose"
+)
+
+// control handles a message that is meant for the hub; false for all others.
+func (s *session) control(m packet.Message) bool {
+	if m.Type != controlExpose && m.Type != controlUnexpose {
+		return false
+	}
+	var body struct {
+		Service string `json:"service"`
+	}
+	err := json.Unmarshal(m.Data, &body)
+	switch {
+	case err == nil && body.Service == "":
+		err = errors.New(`data must name a service: {"service": "name"}`)
+	case err == nil && m.Type == controlExpose:
+		err = s.expose(body.Service)
+	case err == nil:
+		if e := s.exposed[body.Service]; e == nil || !e.Withdraw() {
+			err = bus.Errorf(bus.Unknown, body.Service, "this client has not declared the service")
+		}
+		delete(s.exposed, body.Service)
+	}
+	d := []byte(`{"ok":true}`)
+	if err != nil {
+		s.hub.count.rejected.Add(1)
+		d = answer(nil, err)
+	}
+	s.send(packet.Append(nil, m.Type+responseSuffix, d, packet.Response(m.Context)))
+	return true
+}
+
+func (s *session) expose(name string) error {
+	if e := s.exposed[name]; e != nil && !e.Withdrawn() {
+		return nil
+	}
+	e, err := s.peer.Expose(name, s.hub.call)
+	if err == nil {
+		s.exposed[name] = e
+	}
+	return err
+}
