@@ -1,0 +1,115 @@
+package web
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"time"
+
+	"omnibus/carrier"
+	"omnibus/config"
+	"omnibus/dialect"
+)
+
+// Spec is the dialect for the wiring's list.
+func Spec() dialect.Spec {
+	return dialect.Spec{
+		Name:     "web",
+		Title:    "HTTP: publish, server-sent events, calls",
+		Defaults: func() dialect.Config { return Defaults() },
+	}
+}
+
+// Config is the web section of the configuration.
+type Config struct {
+	On          bool          `yaml:"enabled" help:"Whether to speak this dialect."`
+	Listen      string        `yaml:"listen" help:"Address and port of the HTTP server. Other machines can reach it when this is not a loopback address."`
+	TLS         TLS           `yaml:"tls" help:"Serve https instead of http."`
+	MaxBody     config.Size   `yaml:"max_body" help:"Largest request body; larger ones are answered with status 413."`
+	MaxQueue    config.Size   `yaml:"max_queue" help:"Bytes of events that wait for a listener that reads slowly; beyond it events are lost and counted."`
+	MaxClients  int           `yaml:"max_clients" help:"Connections at a time."`
+	CallTimeout time.Duration `yaml:"call_timeout" help:"How long a call may take unless the request says ?timeout=."`
+	Heartbeat   time.Duration `yaml:"heartbeat" help:"How often a quiet event stream gets a comment line, so that proxies keep it open."`
+	Grace       time.Duration `yaml:"grace" help:"How long requests may take to end at shutdown."`
+	Origins     []string      `yaml:"origins" help:"Web origins (https://host) whose pages may publish and call, besides this server's own."`
+}
+
+// TLS names the files of a certificate.
+type TLS struct {
+	Cert string `yaml:"cert" help:"Certificate file (PEM); empty is no TLS."`
+	Key  string `yaml:"key" help:"Private key file (PEM)."`
+}
+
+// Defaults returns the settings that work without a configuration.
+func Defaults() *Config {
+	return &Config{
+		On:          true,
+		Listen:      "127.0.0.1:8080",
+		MaxBody:     25 << 20,
+		MaxQueue:    4 << 20,
+		MaxClients:  10_000,
+		CallTimeout: 30 * time.Second,
+		Heartbeat:   15 * time.Second,
+		Grace:       3 * time.Second,
+		Origins:     []string{},
+	}
+}
+
+// Enabled reports whether the dialect is to run.
+func (c *Config) Enabled() bool { return c.On }
+
+// Validate returns all that is wrong.
+func (c *Config) Validate() []dialect.Problem {
+	var all []dialect.Problem
+	bad := func(path, text string) { all = append(all, dialect.Problem{Path: path, Text: text}) }
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		bad("listen", "want host:port, such as 127.0.0.1:8080: "+err.Error())
+	}
+	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
+		bad("tls", "cert and key go together")
+	}
+	if c.MaxBody < 1 {
+		bad("max_body", "must be at least 1")
+	}
+	if c.MaxQueue < 1024 {
+		bad("max_queue", "must be at least 1KiB")
+	}
+	if c.MaxClients < 1 {
+		bad("max_clients", "must be at least 1")
+	}
+	if c.CallTimeout <= 0 {
+		bad("call_timeout", "must be more than zero")
+	}
+	if c.Heartbeat <= 0 {
+		bad("heartbeat", "must be more than zero")
+	}
+	if _, err := guard(c.Origins); err != nil {
+		bad("origins", err.Error())
+	}
+	return all
+}
+
+// Open makes the server.
+func (c *Config) Open(env dialect.Env) (dialect.Dialect, error) { return newServer(*c, env) }
+
+// Listeners is the one place where clients connect.
+func (s *server) Listeners() []dialect.Listener {
+	return []dialect.Listener{{Option: "web.listen", Bind: s.bind}}
+}
+
+func (s *server) bind(ctx context.Context) (dialect.Bound, error) {
+	var tc *tls.Config
+	scheme := "http"
+	if s.config.TLS.Cert != "" {
+		var err error
+		if tc, err = carrier.LoadTLS(s.config.TLS.Cert, s.config.TLS.Key, ""); err != nil {
+			return nil, err
+		}
+		scheme = "https"
+	}
+	return dialect.BindStream(ctx, dialect.StreamListener{
+		Endpoint: carrier.Endpoint{Network: "tcp", Address: s.config.Listen, TLS: tc},
+		Scheme:   scheme,
+		Serve:    s.serve,
+	})
+}
