@@ -1,0 +1,162 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"golang.org/x/sync/errgroup"
+
+	"omnibus/broker"
+	"omnibus/dialect"
+)
+
+// App is a broker with its dialects.
+type App struct {
+	settings *Settings
+	log      *slog.Logger
+	broker   *broker.Broker
+	places   []place
+}
+
+// place is one listener of one dialect.
+type place struct {
+	spec     dialect.Spec
+	listener dialect.Listener
+	bound    dialect.Bound
+}
+
+// Logger makes the logger that the settings describe.
+func (s *Settings) Logger(w io.Writer) *slog.Logger {
+	level, err := s.Log.level()
+	if err != nil {
+		level = slog.LevelInfo
+	}
+	o := &slog.HandlerOptions{Level: level}
+	if s.Log.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
+
+// New makes the broker and opens the dialects. Nothing is bound yet.
+func New(s *Settings, log *slog.Logger, version string) (*App, error) {
+	o := s.Broker.options()
+	o.Log, o.Version = log.With("part", "broker"), version
+	b, err := broker.New(o)
+	if err != nil {
+		return nil, err
+	}
+	a := &App{settings: s, log: log, broker: b}
+	for _, d := range s.Dialects {
+		if !d.Config.Enabled() {
+			continue
+		}
+		opened, err := d.Config.Open(dialect.Env{
+			Port:    b,
+			Log:     log.With("dialect", d.Spec.Name),
+			Counter: b.Counters().Group(d.Spec.Name),
+			Version: version,
+		})
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("%s: %w", d.Spec.Name, err), b.Close(context.Background()))
+		}
+		for _, l := range opened.Listeners() {
+			a.places = append(a.places, place{spec: d.Spec, listener: l})
+		}
+	}
+	return a, nil
+}
+
+// Broker returns the broker, whose Bus is the door for functions of this
+// process.
+func (a *App) Broker() *broker.Broker { return a.broker }
+
+// Bind takes the place of every listener. When one cannot be had it says which
+// dialect, which address and which setting, and gives up the others.
+func (a *App) Bind(ctx context.Context) error {
+	for i := range a.places {
+		p := &a.places[i]
+		bound, err := p.listener.Bind(ctx)
+		if err != nil {
+			a.release()
+			return fmt.Errorf("%s cannot start: %w (choose another address with %s, or switch the dialect off with %s.enabled)",
+				p.spec.Name, err, p.listener.Option, p.spec.Name)
+		}
+		p.bound = bound
+	}
+	return nil
+}
+
+// release gives up what was bound.
+func (a *App) release() {
+	for i := range a.places {
+		if b := a.places[i].bound; b != nil {
+			_ = b.Close()
+			a.places[i].bound = nil
+		}
+	}
+}
+
+// Address is where a dialect listens.
+type Address struct {
+	Dialect string
+	URL     string
+	// Option is the setting that says where.
+	Option string
+	// Exposed: other machines can reach it.
+	Exposed bool
+}
+
+// Addresses returns where the dialects listen, after Bind.
+func (a *App) Addresses() []Address {
+	var all []Address
+	for _, p := range a.places {
+		if p.bound != nil {
+			all = append(all, Address{p.spec.Name, p.bound.URL(), p.listener.Option, p.bound.Exposed()})
+		}
+	}
+	return all
+}
+
+// Run serves until ctx ends or a listener fails, then ends everything: first
+// the listeners, which tell their clients, then the broker. It returns nil when
+// ctx ended it and everything ended in time.
+func (a *App) Run(ctx context.Context) error {
+	for _, x := range a.Addresses() {
+		if x.Exposed {
+			a.log.Warn("this dialect is open to other machines without accounts", "dialect", x.Dialect, "url", x.URL, "setting", x.Option)
+		}
+	}
+	g, serving := errgroup.WithContext(ctx)
+	for _, p := range a.places {
+		g.Go(func() error {
+			err := p.bound.Run(serving)
+			if err != nil && ctx.Err() == nil {
+				return fmt.Errorf("%s at %s: %w", p.spec.Name, p.bound.URL(), err)
+			}
+			if err != nil {
+				a.log.Warn("a dialect did not end in time", "dialect", p.spec.Name, "err", err)
+			}
+			return nil
+		})
+	}
+	g.Go(func() error { <-serving.Done(); return nil })
+	err := g.Wait()
+	return errors.Join(err, a.close())
+}
+
+// close ends the broker within its grace.
+func (a *App) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), a.settings.Broker.Grace)
+	defer cancel()
+	return a.broker.Close(ctx)
+}
+
+// Close gives up an App that was never run.
+func (a *App) Close() error {
+	a.release()
+	return a.close()
+}
