@@ -11,9 +11,12 @@
 // asked again for each delivered message, so that no pattern gets round a rule.
 //
 // A retained value is stored before its message is routed. A subscription gets
-// the retained values that match it while it is being made; when one changes at
-// that very moment, the newer value is delivered after the older one, perhaps
-// twice, and never the other way round.
+// the retained values that match it while it is being made, no faster than its
+// session has room for them (dialect.Pacer); when one changes at that very
+// moment it may come twice, and the newest comes last.
+//
+// A session that panics over a message is expelled; the publisher and the other
+// receivers go on.
 //
 // A peer that leaves, or is expelled, takes its subscriptions and services with
 // it at once; calls that wait for its answers end as unavailable.
@@ -47,7 +50,9 @@ type Options struct {
 	Limits Limits
 	// CallTimeout bounds calls that bring no deadline.
 	CallTimeout time.Duration
-	Version     string
+	// Policy chooses among several providers of one service.
+	Policy  bus.Policy
+	Version string
 }
 
 // Broker joins the peers of all dialects.
@@ -136,6 +141,7 @@ func (b *Broker) space(tenant string) *space {
 			Codecs:      b.opts.Codecs,
 			Keeper:      &s.retained,
 			CallTimeout: b.opts.CallTimeout,
+			Policy:      b.opts.Policy,
 		})
 		if b.closed {
 			_ = s.bus.Close(context.Background()) // it has nothing to wait for

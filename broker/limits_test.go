@@ -186,32 +186,39 @@ func TestRetainedValuesAreLimited(t *testing.T) {
 }
 
 func TestTheSizeOfRetainedValuesIsLimited(t *testing.T) {
-	b := newBroker(t, broker.Options{Limits: broker.Limits{RetainedBytes: 10}})
+	// Two values with a name of one byte, and ten bytes of payload.
+	b := newBroker(t, broker.Options{Limits: broker.Limits{RetainedBytes: 2*valueCost + 10}})
 	p := join(t, b, hello())
 	publish(t, p, kept("a", "12345678"))
 	tooMuch := func(m *bus.Message) {
 		t.Helper()
 		counts(t, b, "limits_reached", 1, func() {
 			_, err := p.Publish(m)
-			refused(t, err, bus.Full, "10", "broker.limits.retained_bytes")
+			refused(t, err, bus.Full, "1036", "broker.limits.retained_bytes")
 		})
 	}
 	tooMuch(kept("b", "123"))
-	tooMuch(kept("a", "12345678901"))
+	tooMuch(kept("a", strings.Repeat("x", valueCost+11)))
 	publish(t, p, kept("b", "12"))
 	publish(t, p, kept("a", "1")) // replaced: 7 are free
-	publish(t, p, kept("c", "1234567"))
+	tooMuch(kept("b", "1234567890"))
+	publish(t, p, kept("b", "123456789"))
 	tooMuch(kept("d", "1"))
-	publish(t, p, kept("c", ""))
-	publish(t, p, kept("d", "1234567"))
+	publish(t, p, kept("a", ""))
+	publish(t, p, kept("d", "1"))
+	tooMuch(kept(strings.Repeat("n", 65_000), "1")) // names count, too
 }
+
+// valueCost is what a retained value counts beside its payload, with a name of
+// one byte.
+const valueCost = 513
 
 func TestALoweredLimitLetsValuesShrink(t *testing.T) {
 	e := &durable{Engine: memory.New(memory.Options{})}
 	one := newBroker(t, broker.Options{Engine: e})
 	publish(t, one.Bus(""), kept("a", "1234567890"))
 	closeBroker(t, one)
-	two := newBroker(t, broker.Options{Engine: e, Limits: broker.Limits{RetainedBytes: 4}})
+	two := newBroker(t, broker.Options{Engine: e, Limits: broker.Limits{RetainedBytes: valueCost + 4}})
 	publish(t, two.Bus(""), kept("a", "12345"))
 	_, err := two.Bus("").Publish(kept("a", "123456"))
 	refused(t, err, bus.Full)

@@ -2,6 +2,8 @@ package broker
 
 import (
 	"context"
+	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -50,25 +52,15 @@ func (p *peer) Publish(m *bus.Message) (bus.Receipt, error) {
 		return bus.Receipt{}, err
 	}
 	m.Origin = p.hello.Origin
-	if p.hello.Relay != nil {
-		if err := topic.CheckName(m.Topic); err != nil {
-			return bus.Receipt{}, &bus.Error{Kind: bus.Invalid, Topic: m.Topic, Text: err.Error(), Err: err}
-		}
-		if m.Retain { // what is relayed must not be refused afterwards
-			done, err := p.space.retained.keepEarly(m)
-			if err != nil {
-				return bus.Receipt{}, err
-			}
-			defer done()
-		}
-		p.hello.Relay(m)
-	}
-	return p.space.bus.Publish(m)
+	return p.space.bus.PublishVia(m, p.hello.Relay)
 }
+
+// open reports whether no rule applies to the peer.
+func (p *peer) open() bool { return p.broker.open || p.hello.Internal }
 
 // allow asks the access rules.
 func (p *peer) allow(a auth.Action, name string) error {
-	if p.broker.open || p.broker.opts.Access.Allow(p.principal, a, name) {
+	if p.open() || p.broker.opts.Access.Allow(p.principal, a, name) {
 		return nil
 	}
 	p.broker.count.denied.Add(1)
@@ -82,16 +74,38 @@ func (p *peer) who() string {
 	return p.principal.Name
 }
 
-// Deliver hands a message to the session if it may have it.
+// Deliver hands a message to the session if it may have it. A session that
+// panics is expelled: the publisher and the other receivers go on.
 func (p *peer) Deliver(m *bus.Message, s *bus.Subscription) {
 	if p.gone.Load() {
 		return
 	}
-	if !p.broker.open && !p.broker.opts.Access.Allow(p.principal, auth.Receive, m.Topic) {
+	defer p.recovered(m)
+	if !p.open() && !p.broker.opts.Access.Allow(p.principal, auth.Receive, m.Topic) {
 		p.broker.count.denied.Add(1)
 		return
 	}
 	p.hello.Subscriber.Deliver(m, s)
+}
+
+// recovered ends a peer whose session panicked over a message.
+func (p *peer) recovered(m *bus.Message) {
+	r := recover()
+	if r == nil {
+		return
+	}
+	p.broker.count.panics.Add(1)
+	p.broker.log.Error("a session panicked and was expelled", "dialect", p.hello.Dialect, "name", p.hello.Name,
+		"remote", p.hello.Remote, "topic", strings.Clone(m.Topic), "panic", r, "stack", string(debug.Stack()))
+	p.expel(bus.Errorf(bus.Failed, m.Topic, "the session failed over a message"))
+}
+
+// Room waits for the session, if it can be waited for, until the peer leaves.
+func (p *peer) Room() error {
+	if s, ok := p.hello.Subscriber.(dialect.Pacer); ok {
+		return s.Room(p.ctx)
+	}
+	return p.ctx.Err()
 }
 
 // Subscribe adds a subscription; see dialect.Subscriptions.
@@ -206,8 +220,12 @@ func (p *peer) Call(ctx context.Context, name string, args *payload.Value, o dia
 	return p.space.bus.Call(ctx, r)
 }
 
-// Callable reports whether another link exposes a service.
-func (p *peer) Callable(name string) bool { return p.space.bus.Exposed(name, p.hello.Origin) }
+// Callable reports whether another link exposes a service
+// that it may call.
+func (p *peer) Callable(name string) bool {
+	return p.space.bus.Exposed(name, p.hello.Origin) &&
+		(p.open() || p.broker.opts.Access.Allow(p.principal, auth.Call, name))
+}
 
 // Leave ends all that the peer holds; see dialect.Peer.
 func (p *peer) Leave() { p.end(bus.ErrClosed, func(error) {}) }

@@ -24,12 +24,10 @@ type retained struct {
 	mu    sync.RWMutex
 	names topic.Names[*bus.Message]
 	bytes int64
-	early map[*bus.Message]struct{} // see keepEarly
 }
 
 func (r *retained) init(tenant string, e engine.Engine, l Limits, limited *counter) {
 	r.tenant, r.limits, r.limited = tenant, l, limited
-	r.early = make(map[*bus.Message]struct{})
 	if e.Promise().Durability > engine.Process {
 		r.records = e.Records()
 	}
@@ -38,7 +36,7 @@ func (r *retained) init(tenant string, e engine.Engine, l Limits, limited *count
 // Keep stores a message that asks for it; an empty one removes the value.
 func (r *retained) Keep(m *bus.Message) (bus.Position, error) {
 	switch {
-	case !m.Retain || r.isEarly(m):
+	case !m.Retain:
 		return 0, nil
 	case m.Payload.Kind() == payload.Empty:
 		return 0, r.remove(m.Topic)
@@ -48,29 +46,6 @@ func (r *retained) Keep(m *bus.Message) (bus.Position, error) {
 		return 0, err
 	}
 	return 0, r.set(k)
-}
-
-// keepEarly is Keep before the bus asks for it, which until done is called does
-// nothing more for m.
-func (r *retained) keepEarly(m *bus.Message) (done func(), err error) {
-	if _, err := r.Keep(m); err != nil {
-		return nil, err
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.early[m] = struct{}{}
-	return func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		delete(r.early, m)
-	}, nil
-}
-
-func (r *retained) isEarly(m *bus.Message) bool {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	_, ok := r.early[m]
-	return ok
 }
 
 // stored is a copy of m that can be kept for ever: a Go value is encoded,
@@ -92,10 +67,10 @@ func stored(m *bus.Message) (*bus.Message, error) {
 func (r *retained) set(k *bus.Message) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	size := int64(len(k.Payload.Data()))
+	size := cost(k)
 	old, replaces := r.names.Get(k.Topic)
 	if replaces {
-		size -= int64(len(old.Payload.Data()))
+		size -= cost(old)
 	} else if r.names.Len() >= r.limits.Retained {
 		r.limited.Add(1)
 		return bus.Errorf(bus.Full, k.Topic, "%d values are retained, which is the limit (broker.limits.retained)", r.names.Len())
@@ -114,6 +89,17 @@ func (r *retained) set(k *bus.Message) error {
 	return nil
 }
 
+// cost is what a retained value takes, about: whoever fills the set is bounded by
+// it, also with long names and no payload.
+func cost(m *bus.Message) int64 {
+	const overhead = 512 // the message, its place in the set
+	n := overhead + len(m.Topic) + len(m.ID) + len(m.Payload.Data())
+	for k, v := range m.Headers.All() {
+		n += len(k) + len(v)
+	}
+	return int64(n)
+}
+
 func (r *retained) remove(name string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -126,17 +112,26 @@ func (r *retained) remove(name string) error {
 			return &bus.Error{Kind: bus.Unavailable, Topic: name, Text: "removing the retained value: " + err.Error(), Err: err}
 		}
 	}
-	r.bytes -= int64(len(old.Payload.Data()))
+	r.bytes -= cost(old)
 	r.names.Delete(name)
 	return nil
 }
 
 // Attached delivers the values that match a new subscription.
 func (r *retained) Attached(s *bus.Subscription) {
+	if s.Options().SkipRetained {
+		return
+	}
 	for _, m := range r.match(s.Pattern()) {
+		if s.Room() != nil {
+			return // it has ended
+		}
 		r.deliver(s, m)
 	}
 }
+
+// Detached has nothing to do: nothing is kept for a subscription.
+func (r *retained) Detached(*bus.Subscription) {}
 
 // deliver hands a value to a subscription that is in place. One that changes
 // meanwhile may have been routed before: the newest must be the last.
@@ -201,7 +196,7 @@ func (b *Broker) load() error {
 		s := b.space(tenant)
 		s.retained.mu.Lock()
 		s.retained.names.Set(name, m)
-		s.retained.bytes += int64(len(m.Payload.Data()))
+		s.retained.bytes += cost(m)
 		s.retained.mu.Unlock()
 		return nil
 	})

@@ -34,7 +34,7 @@ func (b *Broker) Status() Status {
 		Engine:        promise.Name,
 		Durability:    promise.Durability.String(),
 		Peers:         make(map[string]int),
-		Subscriptions: len(s.bus.Subscriptions()),
+		Subscriptions: s.bus.SubscriptionCount(),
 		Services:      []string{},
 		Retained:      s.retained.len(),
 		Counters:      b.counters.Snapshot(),
@@ -45,7 +45,7 @@ func (b *Broker) Status() Status {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for p := range b.peers {
-		if p.space == s {
+		if p.space == s && !p.hello.Internal {
 			st.Peers[p.hello.Dialect]++
 		}
 	}

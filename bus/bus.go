@@ -48,9 +48,13 @@ type Keeper interface {
 	// refuses the message: nobody gets it. The position is that of the
 	// message in the journal, zero when nobody durable wants it.
 	Keep(m *Message) (Position, error)
-	// Attached is told of a subscription that is in place, so that it gets
-	// what is kept for it. It may deliver to it.
+	// Attached is told of every subscription that is in place, on the
+	// goroutine that made it, so that it gets what is kept for it unless its
+	// options say otherwise. It may deliver to it, no faster than it has
+	// Room.
 	Attached(s *Subscription)
+	// Detached is told once of each that has ended.
+	Detached(s *Subscription)
 }
 
 // Bus joins publishers and subscribers, callers and services. Its methods may
@@ -105,7 +109,12 @@ type Receipt struct {
 // subscriber when m has an Origin; without one it waits for a full queue whose
 // policy is Block, until there is room or the bus is closed. m is the caller's
 // again when it returns.
-func (b *Bus) Publish(m *Message) (Receipt, error) {
+func (b *Bus) Publish(m *Message) (Receipt, error) { return b.PublishVia(m, nil) }
+
+// PublishVia is Publish with relay called once m is accepted and before it is
+// routed: a link that echoes to its own side does so there, and echoes nothing
+// that is refused. A nil relay is none.
+func (b *Bus) PublishVia(m *Message, relay func(*Message)) (Receipt, error) {
 	if m.kept != m {
 		m.kept = nil // a copy of what m was before
 	}
@@ -113,6 +122,9 @@ func (b *Bus) Publish(m *Message) (Receipt, error) {
 	pos, err := b.accept(m)
 	if err != nil {
 		return Receipt{}, err
+	}
+	if relay != nil {
+		relay(m)
 	}
 	n := 0
 	var scratch [8]*topic.Leaf[*Subscription]

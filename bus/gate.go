@@ -33,6 +33,12 @@ func (g *gate) enter() bool {
 	}
 }
 
+// inside returns how many are under way.
+func (g *gate) inside() uint64 {
+	left := g.left.Load() // first, so that it is never the larger
+	return g.entered.Load()&^gateShut - left
+}
+
 func (g *gate) leave() {
 	// Of leave and shut, at least one sees what the other has written.
 	n := g.left.Add(1)

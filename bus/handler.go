@@ -61,8 +61,13 @@ func Direct() SubscribeOption {
 	return func(t *terms) { t.mode = modeDirect }
 }
 
+// maxSpawned bounds the goroutines of a Spawn subscription that publishers
+// outside the process can cause.
+const maxSpawned = 10 * DefaultQueue
+
 // Spawn runs the handler in a new goroutine for each message: no order, no
-// queue, no bound.
+// queue, and for publishers of this process no bound. Messages with an Origin
+// are lost, counted and reported while 10,240 handlers run.
 func Spawn() SubscribeOption {
 	return func(t *terms) { t.mode = modeSpawn }
 }
@@ -148,6 +153,9 @@ func (h *handler[T]) deliver(ctx context.Context, m *Message, w *waiter) error {
 		return h.push(ctx, item[T]{m: m.Keep(), sync: w}, m.Origin == nil)
 	case h.mode == modeDirect:
 		w.fail(h.decode(ctx, m))
+		return nil
+	case m.Origin != nil && h.gate.inside() >= maxSpawned:
+		h.drop(item[T]{m: m}, nil)
 		return nil
 	case !h.gate.enter():
 		return h.gone(w)
@@ -303,7 +311,8 @@ func (h *handler[T]) stats() Stats {
 	case modeQueue:
 		s.Queued = h.queue.len()
 	case modeSpawn:
-		s.Handled = h.gate.left.Load() - s.Undecodable
+		left := h.gate.left.Load() // one that cannot be decoded is counted before it leaves
+		s.Handled = left - min(left, s.Undecodable)
 	}
 	return s
 }

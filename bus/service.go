@@ -52,6 +52,22 @@ const (
 	LeastBusy
 )
 
+var policyNames = [...]string{"first-up", "round-robin", "least-busy"}
+
+// String returns the policy's name, as the configuration writes it.
+func (p Policy) String() string {
+	if int(p) < len(policyNames) {
+		return policyNames[p]
+	}
+	return "unknown policy"
+}
+
+// ParsePolicy is the inverse of String.
+func ParsePolicy(name string) (Policy, bool) {
+	i := slices.Index(policyNames[:], name)
+	return Policy(max(i, 0)), i >= 0
+}
+
 // Exposure is a service that is being provided.
 type Exposure struct {
 	name   string

@@ -59,7 +59,7 @@ func (b *Bus) attach(s *Subscription) error {
 		return ErrClosed
 	}
 	b.index.Insert(s.pattern, s)
-	if b.opts.Keeper != nil && !s.opts.SkipRetained {
+	if b.opts.Keeper != nil {
 		b.opts.Keeper.Attached(s)
 	}
 	return nil
@@ -73,6 +73,22 @@ func (s *Subscription) Options() AttachOptions { return s.opts }
 
 // Deliver hands m to the receiver, as Publish would.
 func (s *Subscription) Deliver(m *Message) { s.to.Deliver(m, s) }
+
+// Pacer is what a Receiver may be, too: one that can be waited for.
+type Pacer interface {
+	// Room waits until the receiver has room for more, and fails when it has
+	// ended.
+	Room() error
+}
+
+// Room waits until the receiver has room for what is kept for it. A receiver
+// that is no Pacer always has.
+func (s *Subscription) Room() error {
+	if p, ok := s.to.(Pacer); ok {
+		return p.Room()
+	}
+	return nil
+}
 
 // Unsubscribe ends the subscription: no message whose Publish begins after it
 // returns is delivered, what waits in a queue is discarded. It does not wait
@@ -102,6 +118,9 @@ func (s *Subscription) Drain(ctx context.Context) error {
 
 func (s *Subscription) end(drain bool) bool {
 	found := s.bus.index.Remove(s.pattern, s)
+	if found && s.bus.opts.Keeper != nil {
+		s.bus.opts.Keeper.Detached(s)
+	}
 	if w, ok := s.to.(worker); ok {
 		w.shut(drain)
 	}
@@ -129,6 +148,9 @@ func (s *Subscription) Stats() Stats {
 	}
 	return Stats{}
 }
+
+// SubscriptionCount returns how many subscriptions there are.
+func (b *Bus) SubscriptionCount() int { return b.index.Len() }
 
 // Subscriptions lists what is subscribed, in no order.
 func (b *Bus) Subscriptions() []*Subscription {

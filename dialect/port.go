@@ -14,7 +14,7 @@ import (
 // Port is the door of the broker.
 type Port interface {
 	// Hello opens the conversation of a peer that has arrived. It fails at
-	// once when the peer is refused or a limit is reached.
+	// once when the peer is refused.
 	Hello(ctx context.Context, h *Hello) (Joining, error)
 }
 
@@ -27,11 +27,15 @@ type Hello struct {
 	// Subscriber receives what the peer subscribes to. Nil for a peer that
 	// only publishes and calls.
 	Subscriber Subscriber
+	// Internal: this peer is the dialect itself and not one of its clients (a
+	// hub, a multicast group). It is admitted without a login, to the
+	// default tenant, and no access rule applies to it.
+	Internal bool
 	// Duplicate says what happens when somebody of the same name is there.
 	// Peers without a name are never duplicates.
 	Duplicate Duplicate
 	// Relay, when set, is handed every message of this peer after it was
-	// admitted and before anybody else gets it, on the peer's goroutine. A
+	// accepted and before anybody else gets it, on the peer's goroutine. A
 	// dialect that echoes on its own link (a hub) does so here.
 	Relay func(m *bus.Message)
 }
@@ -125,10 +129,21 @@ type CallOptions struct {
 type Subscriber interface {
 	bus.Receiver
 	// Expelled tells the session that it is no longer a peer, and why: its
-	// name was taken over, its account was removed. Nothing is delivered to
-	// it any more. It must not block; the session tells its client and
-	// closes the link.
+	// name was taken over, its account was removed. No Deliver begins after
+	// it, but one that runs on another goroutine may still be ending: the
+	// session's own lock orders the two. It must not block; the session
+	// tells its client and closes the link.
 	Expelled(why error)
+}
+
+// Pacer is what a Subscriber may be, too: one that can be waited for. What is
+// kept for a new subscription (retained values, later a journal) may be far
+// more than its outbox holds; it is delivered on the goroutine that subscribes,
+// no faster than there is room.
+type Pacer interface {
+	// Room waits until there is room for more, or ctx ends, which it does
+	// when the peer leaves.
+	Room(ctx context.Context) error
 }
 
 // Duplicate says what happens when a peer arrives under the name of one that

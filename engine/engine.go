@@ -160,7 +160,8 @@ type Entry struct {
 	Form    payload.Form
 	Payload []byte
 	Headers []bus.Header
-	Origin  string // the id a message keeps through bridges
+	ID      string // the identity a message keeps through bridges
+	From    string // the link it came in by, so that it does not go back there
 	QoS     uint8
 	Retain  bool
 	Expires int64 // Unix nanoseconds, 0 is never

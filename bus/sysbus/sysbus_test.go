@@ -466,6 +466,8 @@ func (r refusing) Keep(m *bus.Message) (bus.Position, error) {
 	return 0, nil
 }
 
+func (refusing) Detached(*bus.Subscription) {}
+
 func (r refusing) Attached(s *bus.Subscription) {
 	if s.Options().SkipRetained {
 		return

@@ -59,7 +59,8 @@ func newHub(c Config, env dialect.Env, export *dialect.Selection) *hub {
 // serve runs the hub on a bound listener.
 func (h *hub) serve(ctx context.Context, l net.Listener) error {
 	peer, err := dialect.Join(ctx, h.env.Port, &dialect.Hello{
-		Credentials: auth.Credentials{Dialect: "mycroft hub", Remote: l.Addr(), Loopback: true},
+		Credentials: auth.Credentials{Dialect: "mycroft", Name: "hub", Remote: l.Addr()},
+		Internal:    true,
 		Origin:      h.origin,
 		Subscriber:  h,
 	})

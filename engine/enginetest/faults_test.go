@@ -20,7 +20,8 @@ var faults = map[string]func() bad{
 		return bad{promise: func(p engine.Promise) engine.Promise { p.Durability = engine.PowerLoss; return p }}
 	},
 	"forgets headers": func() bad { return bad{append: changed(func(e *engine.Entry) { e.Headers = nil })} },
-	"forgets origin":  func() bad { return bad{append: changed(func(e *engine.Entry) { e.Origin = "" })} },
+	"forgets id":      func() bad { return bad{append: changed(func(e *engine.Entry) { e.ID = "" })} },
+	"forgets from":    func() bad { return bad{append: changed(func(e *engine.Entry) { e.From = "" })} },
 	"forgets a step":  func() bad { return bad{append: changed(func(e *engine.Entry) { e.Step = nil })} },
 	"cleans topics": func() bad {
 		return bad{append: changed(func(e *engine.Entry) { e.Topic = strings.ToValidUTF8(e.Topic, "?") })}

@@ -201,7 +201,7 @@ func trimEverything(o *opened) {
 func everyKind() []*engine.Entry {
 	full := engine.Entry{
 		Position: 4711, Time: -1, Kind: engine.MessageEntry, Tenant: "tenant", Topic: "a/b", Form: payload.CBOR,
-		Payload: []byte("\x00\xffpayload\n"), Origin: "0198-origin", QoS: 2, Retain: true, Expires: math.MaxInt64,
+		Payload: []byte("\x00\xffpayload\n"), ID: "0198-id", From: "mqtt/sensor 7", QoS: 2, Retain: true, Expires: math.MaxInt64,
 		Headers: []bus.Header{{Key: "k", Value: "v"}, {Key: "k", Value: ""}, {Key: "", Value: "w"}, {Key: "\xff", Value: "é\x00"}},
 		Session: "session\x00\xff", Step: []byte{0, 1, 255},
 	}
@@ -218,7 +218,8 @@ func everyKind() []*engine.Entry {
 		&engine.Entry{Headers: []bus.Header{{}}},
 		&engine.Entry{Retain: true},
 		&engine.Entry{Tenant: "only"},
-		&engine.Entry{Origin: "only"},
+		&engine.Entry{ID: "only"},
+		&engine.Entry{From: "only"},
 		&engine.Entry{Session: "only"},
 	)
 }

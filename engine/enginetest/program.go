@@ -100,7 +100,7 @@ func (s step) entries() []*engine.Entry {
 		for range r.IntN(3) {
 			e.Headers = append(e.Headers, bus.Header{Key: pick(r, programNames), Value: string(randomBytes(r))})
 		}
-		e.Origin = pick(r, []string{"", "origin"})
+		e.ID, e.From = pick(r, []string{"", "id"}), pick(r, []string{"", "mqtt/a"})
 	}
 	return out
 }

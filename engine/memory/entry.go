@@ -17,7 +17,7 @@ func size(e *engine.Entry) int64 {
 }
 
 func textLen(e *engine.Entry) int {
-	n := len(e.Tenant) + len(e.Topic) + len(e.Origin) + len(e.Session)
+	n := len(e.Tenant) + len(e.Topic) + len(e.ID) + len(e.From) + len(e.Session)
 	for _, h := range e.Headers {
 		n += len(h.Key) + len(h.Value)
 	}
@@ -32,7 +32,7 @@ func keep(e *engine.Entry) *engine.Entry {
 	k.Step = bytes.Clone(e.Step)
 	var text strings.Builder
 	text.Grow(textLen(e))
-	for _, s := range []string{e.Tenant, e.Topic, e.Origin, e.Session} {
+	for _, s := range []string{e.Tenant, e.Topic, e.ID, e.From, e.Session} {
 		text.WriteString(s)
 	}
 	for _, h := range e.Headers {
@@ -45,7 +45,7 @@ func keep(e *engine.Entry) *engine.Entry {
 		return s
 	}
 	k.Tenant, k.Topic = cut(len(e.Tenant)), cut(len(e.Topic))
-	k.Origin, k.Session = cut(len(e.Origin)), cut(len(e.Session))
+	k.ID, k.From, k.Session = cut(len(e.ID)), cut(len(e.From)), cut(len(e.Session))
 	k.Headers = nil
 	if len(e.Headers) > 0 {
 		k.Headers = make([]bus.Header, len(e.Headers))

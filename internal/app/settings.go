@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"omnibus/broker"
+	"omnibus/bus"
 	"omnibus/config"
 	"omnibus/dialect"
 )
@@ -33,8 +34,9 @@ type LogSettings struct {
 // BrokerSettings is the broker section.
 type BrokerSettings struct {
 	CallTimeout time.Duration  `yaml:"call_timeout" help:"How long a call of a service may take when the caller sets no deadline."`
+	Policy      string         `yaml:"policy" help:"Which of several providers of one service is called: first-up, round-robin or least-busy."`
 	Grace       time.Duration  `yaml:"grace" help:"How long handlers may take to finish at shutdown."`
-	Limits      LimitsSettings `yaml:"limits" help:"What peers may take; a negative number is no limit. omnibus.status counts what was refused."`
+	Limits      LimitsSettings `yaml:"limits" help:"What peers may take; -1 for a number is no limit. omnibus.status counts what was refused."`
 }
 
 // LimitsSettings bound peers.
@@ -59,7 +61,8 @@ func Defaults(specs []dialect.Spec) *Settings {
 	s := &Settings{
 		Log: LogSettings{Level: "info", Format: "text"},
 		Broker: BrokerSettings{
-			CallTimeout: 30 * time.Second,
+			CallTimeout: bus.DefaultCallTimeout,
+			Policy:      bus.FirstUp.String(),
 			Grace:       5 * time.Second,
 			Limits: LimitsSettings{
 				Peers: 100_000, Subscriptions: 10_000, Services: 1_000, Calls: 1_000,
@@ -141,6 +144,9 @@ func (b *BrokerSettings) validate() (all []dialect.Problem) {
 	if b.CallTimeout <= 0 {
 		all = append(all, dialect.Problem{Path: "call_timeout", Text: "must be more than zero"})
 	}
+	if _, ok := bus.ParsePolicy(b.Policy); !ok {
+		all = append(all, dialect.Problem{Path: "policy", Text: "want first-up, round-robin or least-busy"})
+	}
 	if b.Grace <= 0 {
 		all = append(all, dialect.Problem{Path: "grace", Text: "must be more than zero"})
 	}
@@ -171,8 +177,10 @@ func (l *LimitsSettings) validate() (all []dialect.Problem) {
 // options are the broker's.
 func (b *BrokerSettings) options() broker.Options {
 	l := b.Limits
+	policy, _ := bus.ParsePolicy(b.Policy) // validated
 	return broker.Options{
 		CallTimeout: b.CallTimeout,
+		Policy:      policy,
 		Limits: broker.Limits{
 			Peers: l.Peers, Subscriptions: l.Subscriptions, Services: l.Services, Calls: l.Calls,
 			MessageBytes: int(l.MessageBytes), Retained: l.Retained, RetainedBytes: int64(l.RetainedBytes),

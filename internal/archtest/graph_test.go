@@ -45,7 +45,7 @@ broker < auth bus dialect engine engine/memory payload topic
 # The conformance suite runs a dialect against a real broker, with real clients.
 dialect/dialecttest < broker bus dialect internal/remote payload topic
 
-internal/app < broker config dialect; tests < auth bus carrier dialect/echo dialect/std
+internal/app < broker bus config dialect; tests < auth carrier dialect/echo dialect/std
 # A client knows what the wire knows: the codec of one dialect, the documents of the other.
 internal/remote < bus carrier dialect/mycroft/mapping dialect/mycroft/packet dialect/web payload topic
 cmd/omnibus < internal/cli
