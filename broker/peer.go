@@ -167,6 +167,9 @@ func (p *peer) Expose(name string, serve bus.Service) (*bus.Exposure, error) {
 	if err := p.allow(auth.Expose, name); err != nil {
 		return nil, err
 	}
+	if strings.HasPrefix(name, ownPrefix) {
+		return nil, bus.Errorf(bus.Refused, name, "names that begin with %s are the broker's own", ownPrefix)
+	}
 	if err := p.take(&p.exposing, p.exposed, p.broker.opts.Limits.Services, "services"); err != nil {
 		return nil, err
 	}

@@ -107,6 +107,12 @@ func TestAServiceThatMayNotBeCalledIsNotCallable(t *testing.T) {
 	}
 }
 
+func TestNamesOfTheBrokersOwnServicesAreRefused(t *testing.T) {
+	b := newBroker(t, broker.Options{})
+	_, err := join(t, b, hello()).Expose("omnibus.status", answering("hacked"))
+	refused(t, err, bus.Refused, "omnibus.", "own")
+}
+
 func TestThePolicyChoosesTheProvider(t *testing.T) {
 	b := newBroker(t, broker.Options{Policy: bus.RoundRobin})
 	for _, name := range []string{"one", "two"} {

@@ -9,7 +9,10 @@ import (
 
 // StatusService is the name of the service that tells how the broker is; every
 // dialect can call it.
-const StatusService = "omnibus.status"
+const StatusService = ownPrefix + "status"
+
+// ownPrefix begins the names of services that only the broker provides.
+const ownPrefix = "omnibus."
 
 // Status is what StatusService answers.
 type Status struct {

@@ -74,20 +74,24 @@ func New(s *Settings, log *slog.Logger, version string) (*App, error) {
 // process.
 func (a *App) Broker() *broker.Broker { return a.broker }
 
-// Bind takes the place of every listener. When one cannot be had it says which
-// dialect, which address and which setting, and gives up the others.
+// Bind takes the place of every listener. For each that cannot be had it says
+// which dialect, which address and which setting; then it gives up the others.
 func (a *App) Bind(ctx context.Context) error {
+	var errs []error
 	for i := range a.places {
 		p := &a.places[i]
 		bound, err := p.listener.Bind(ctx)
 		if err != nil {
-			a.release()
-			return fmt.Errorf("%s cannot start: %w (choose another address with %s, or switch the dialect off with %s.enabled)",
-				p.spec.Name, err, p.listener.Option, p.spec.Name)
+			errs = append(errs, fmt.Errorf("%s cannot start: %w; the setting is %s, and %s.enabled: false does without",
+				p.spec.Name, err, p.listener.Option, p.spec.Name))
+			continue
 		}
 		p.bound = bound
 	}
-	return nil
+	if len(errs) > 0 {
+		a.release()
+	}
+	return errors.Join(errs...)
 }
 
 // release gives up what was bound.
@@ -126,8 +130,9 @@ func (a *App) Addresses() []Address {
 // ctx ended it and everything ended in time.
 func (a *App) Run(ctx context.Context) error {
 	for _, x := range a.Addresses() {
+		a.log.Info("a dialect is served", "dialect", x.Dialect, "url", x.URL)
 		if x.Exposed {
-			a.log.Warn("this dialect is open to other machines without accounts", "dialect", x.Dialect, "url", x.URL, "setting", x.Option)
+			a.log.Warn("open to other machines: anybody there may publish, subscribe and call", "dialect", x.Dialect, "url", x.URL, "setting", x.Option)
 		}
 	}
 	g, serving := errgroup.WithContext(ctx)
@@ -143,9 +148,14 @@ func (a *App) Run(ctx context.Context) error {
 			return nil
 		})
 	}
-	g.Go(func() error { <-serving.Done(); return nil })
-	err := g.Wait()
-	return errors.Join(err, a.close())
+	g.Go(func() error {
+		<-serving.Done()
+		a.log.Info("the broker is ending")
+		return nil
+	})
+	err := errors.Join(g.Wait(), a.close())
+	a.log.Info("the broker has ended")
+	return err
 }
 
 // close ends the broker within its grace.

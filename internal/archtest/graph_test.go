@@ -36,7 +36,7 @@ dialect/mqtt/packet <
 dialect/mycroft/packet <
 # What a payload is in a frame, for the hub and for clients.
 dialect/mycroft/mapping < bus dialect/mycroft/packet payload
-dialect/web < auth bus carrier config dialect payload topic; tests < dialect/dialecttest
+dialect/web < auth bus carrier config dialect payload topic; tests < broker dialect/dialecttest
 dialect/std < dialect dialect/echo dialect/mycroft dialect/web; tests < dialect/dialecttest
 
 # A broker without an engine is given the one that keeps nothing.

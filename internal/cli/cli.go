@@ -57,7 +57,12 @@ other commands talk to one that runs.`,
 	root.SetIn(s.in)
 	root.SetOut(s.out)
 	root.SetErr(s.err)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		if strings.HasPrefix(err.Error(), "unknown shorthand flag") {
+			err = fmt.Errorf("%w; put -- before arguments that begin with -", err)
+		}
+		return usageError{err}
+	})
 	b.addTo(root, os.Getenv("OMNIBUS_BROKER"))
 	root.AddCommand(
 		newServeCommand(s),

@@ -61,6 +61,10 @@ func (s *stdio) report(ctx context.Context, cmd *cobra.Command, err error) int {
 	}
 	if all, ok := errors.AsType[config.Problems](err); ok {
 		for _, p := range all {
+			if p.File == "" { // of a flag
+				s.notice("omnibus: %s", p)
+				continue
+			}
 			s.notice("%s", p)
 		}
 		return exitFailure

@@ -44,9 +44,15 @@ the broker has taken the message.`,
 
 func (c *pubCommand) run(ctx context.Context, args []string) error {
 	name, data := args[0], []byte(nil)
+	if err := topic.CheckName(name); err != nil {
+		return usageError{err}
+	}
+	p, err := topic.Parse(name)
+	if err != nil || p.Kind() != topic.Exact {
+		return usagef("%q looks like a pattern, and a message goes to one topic; exact:%s is the topic of that name", name, name)
+	}
+	name = p.Text()
 	switch {
-	case topic.CheckName(name) != nil:
-		return usageError{topic.CheckName(name)}
 	case c.options.QoS > 2:
 		return usagef("--qos is 0, 1 or 2, not %d", c.options.QoS)
 	case c.timeout <= 0:
@@ -60,7 +66,6 @@ func (c *pubCommand) run(ctx context.Context, args []string) error {
 	if len(args) > 1 {
 		data = []byte(args[1])
 		if args[1] == "-" {
-			var err error
 			if data, err = readAll(ctx, c.in); err != nil {
 				return err
 			}

@@ -205,6 +205,9 @@ func (c *webClient) answer(ctx context.Context, path string, v *payload.Value, f
 		q.media, q.body = "text/plain; charset=utf-8", []byte(failure.Error())
 	}
 	resp, err := c.do(ctx, q)
+	if e, ok := errors.AsType[*bus.Error](err); ok && e.Kind == bus.TooLarge && failure == nil {
+		return errors.Join(err, c.answer(ctx, path, nil, e)) // the caller learns of it, too
+	}
 	if err != nil {
 		return err
 	}
