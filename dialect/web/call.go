@@ -4,7 +4,9 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
+	"unicode/utf8"
 
 	"omnibus/bus"
 	"omnibus/dialect"
@@ -41,7 +43,7 @@ func (s *server) call(w http.ResponseWriter, r *http.Request, name string) error
 	if err != nil {
 		return err
 	}
-	return writeResult(w, result)
+	return s.answerResult(w, result)
 }
 
 func (s *server) timeout(q url.Values) (time.Duration, error) {
@@ -68,9 +70,9 @@ func arguments(q url.Values, contentType string, body []byte) (*payload.Value, e
 	return payload.New(form, body), nil
 }
 
-// writeResult answers with the value itself: bytes as they are, anything else
+// answerResult answers with the value itself: bytes as they are, anything else
 // as JSON.
-func writeResult(w http.ResponseWriter, v *payload.Value) error {
+func (s *server) answerResult(w http.ResponseWriter, v *payload.Value) error {
 	form, media := payload.JSON, "application/json"
 	switch v.Kind() {
 	case payload.Bytes:
@@ -79,14 +81,15 @@ func writeResult(w http.ResponseWriter, v *payload.Value) error {
 		form, media = payload.Arrow, "application/vnd.apache.arrow.stream"
 	}
 	data, err := v.As(form)
+	if err == nil && form == payload.JSON && !utf8.Valid(data) {
+		err = errNotUTF8
+	}
 	if err != nil {
 		return bus.Errorf(bus.Failed, "", "the service's answer cannot be written: %w", err)
 	}
-	w.Header().Set("Content-Type", media)
-	w.WriteHeader(http.StatusOK)
-	_, _ = w.Write(data)
 	if form == payload.JSON {
-		_, _ = w.Write([]byte("\n"))
+		data = append(slices.Clip(data), '\n') // the value is shared
 	}
+	s.answer(w, http.StatusOK, media, data)
 	return nil
 }

@@ -10,11 +10,16 @@ import (
 	"omnibus/dialect"
 )
 
-// connections counts those that ended without one request that could be read:
-// net/http answers malformed requests itself and tells nobody.
+// connections bounds the open ones and counts those that ended without one
+// request that could be read: net/http answers malformed requests itself and
+// tells nobody. It leaves the connections themselves as they are, so that
+// net/http sees which of them are TLS.
 type connections struct {
-	malformed dialect.Counter
-	open      sync.Map // net.Conn → *connection
+	most               int64
+	refused, malformed dialect.Counter
+
+	n    atomic.Int64 // accepted and not yet closed
+	open sync.Map     // net.Conn → *connection
 }
 
 type connection struct{ active, handled atomic.Bool }
@@ -28,17 +33,18 @@ func (c *connections) begin(ctx context.Context, conn net.Conn) context.Context 
 }
 
 func (c *connections) state(conn net.Conn, s http.ConnState) {
-	v, ok := c.open.Load(conn)
-	if !ok {
-		return
-	}
-	x := v.(*connection)
 	switch s {
 	case http.StateActive:
-		x.active.Store(true)
+		if v, ok := c.open.Load(conn); ok {
+			v.(*connection).active.Store(true)
+		}
 	case http.StateClosed, http.StateHijacked:
-		c.open.Delete(conn)
-		if x.active.Load() && !x.handled.Load() {
+		v, ok := c.open.LoadAndDelete(conn)
+		if !ok {
+			return
+		}
+		c.n.Add(-1)
+		if x := v.(*connection); x.active.Load() && !x.handled.Load() {
 			c.malformed.Add(1)
 		}
 	}
@@ -51,40 +57,23 @@ func handled(r *http.Request) {
 	}
 }
 
-// limit closes connections beyond a number at once.
-func limit(l net.Listener, most int, refused dialect.Counter) net.Listener {
-	return &limited{Listener: l, most: int64(most), refused: refused}
-}
-
+// limited closes connections beyond the number at once.
 type limited struct {
 	net.Listener
-	most    int64
-	open    atomic.Int64
-	refused dialect.Counter
+	*connections
 }
 
-func (l *limited) Accept() (net.Conn, error) {
+func (l limited) Accept() (net.Conn, error) {
 	for {
 		c, err := l.Listener.Accept()
 		if err != nil {
 			return nil, err
 		}
-		if l.open.Add(1) <= l.most {
-			return &counted{Conn: c, open: &l.open}, nil
+		if l.n.Add(1) <= l.most {
+			return c, nil
 		}
-		l.open.Add(-1)
+		l.n.Add(-1)
 		l.refused.Add(1)
 		_ = c.Close()
 	}
-}
-
-type counted struct {
-	net.Conn
-	open *atomic.Int64
-	once sync.Once
-}
-
-func (c *counted) Close() error {
-	c.once.Do(func() { c.open.Add(-1) })
-	return c.Conn.Close()
 }

@@ -20,7 +20,11 @@
 // that reads slowly loses events beyond its queue and is told how many. See
 // docs/dialects/web.md.
 //
-// Every request is a peer of its own while it lasts. When the server ends,
-// streams get a last event "omnibus.bye", requests that run are waited for
-// within the grace, then connections are closed.
+// Pages of other sites can neither publish, call nor provide services, also
+// when a name of theirs leads to this machine. Events and answers are UTF-8. A
+// body or answer that stalls ends its connection.
+//
+// Every request is a peer of its own while it lasts. When the server ends, or
+// its listener does, streams get a last event "omnibus.bye", requests that run
+// are waited for within the grace, then connections are closed.
 package web

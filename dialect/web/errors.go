@@ -1,11 +1,11 @@
 package web
 
 import (
+	"errors"
 	"net/http"
 
 	"omnibus/bus"
 	"omnibus/dialect"
-	"omnibus/payload"
 )
 
 // statuses are the HTTP statuses of the kinds of error.
@@ -33,23 +33,16 @@ type ErrorBody struct {
 
 // fail answers with an error.
 func (s *server) fail(w http.ResponseWriter, err error) {
-	s.failStatus(w, statuses.Of(err), bus.KindOf(err), err.Error())
+	status := statuses.Of(err)
+	if errors.Is(err, errStalled) {
+		status = http.StatusRequestTimeout
+	}
+	s.failStatus(w, status, bus.KindOf(err), err.Error())
 }
 
 func (s *server) failStatus(w http.ResponseWriter, status int, kind bus.Kind, message string) {
 	s.count.failed.Add(1)
 	var body ErrorBody
 	body.Error.Kind, body.Error.Message = kind.String(), message
-	writeJSON(w, status, body)
-}
-
-// writeJSON answers with a JSON value and a line end, for people with curl.
-func writeJSON(w http.ResponseWriter, status int, v any) {
-	data, err := payload.Marshal(v)
-	if err != nil {
-		status, data = http.StatusInternalServerError, []byte(`{"error":{"kind":"failed","message":"the answer cannot be written as JSON"}}`)
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = w.Write(append(data, '\n'))
+	s.answerJSON(w, status, body)
 }

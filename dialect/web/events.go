@@ -3,11 +3,13 @@ package web
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"omnibus/bus"
 	"omnibus/carrier"
@@ -35,8 +37,11 @@ func (s *server) events(w http.ResponseWriter, r *http.Request, _ string) error 
 	if err != nil {
 		return err
 	}
-	patterns, err := patterns(q)
+	patterns, err := s.patterns(q)
 	if err != nil {
+		return err
+	}
+	if _, err := s.body(w, r); err != nil {
 		return err
 	}
 	st := s.newStream(w)
@@ -57,8 +62,9 @@ func (s *server) events(w http.ResponseWriter, r *http.Request, _ string) error 
 }
 
 // patterns reads the parameters: each topic is one pattern, each topics a list
-// separated by commas, but for a regular expression, which may contain them.
-func patterns(q url.Values) ([]topic.Pattern, error) {
+// separated by commas, but for a regular expression, which may contain them. One
+// that repeats counts once.
+func (s *server) patterns(q url.Values) ([]topic.Pattern, error) {
 	texts := q["topic"]
 	for _, list := range q["topics"] {
 		if strings.HasPrefix(list, "regex:") {
@@ -67,12 +73,25 @@ func patterns(q url.Values) ([]topic.Pattern, error) {
 			texts = append(texts, strings.Split(list, ",")...)
 		}
 	}
+	type key struct {
+		kind topic.Kind
+		text string
+	}
+	seen := make(map[key]bool)
 	var all []topic.Pattern
 	for _, text := range texts {
 		p, err := topic.Parse(text)
 		if err != nil {
 			return nil, &bus.Error{Kind: bus.Invalid, Text: err.Error(), Err: err}
 		}
+		k := key{p.Kind(), p.Text()}
+		if seen[k] {
+			continue
+		}
+		if len(all) == s.config.MaxPatterns {
+			return nil, bus.Errorf(bus.Full, "", "one stream may ask for %d patterns (web.max_patterns); open another for the rest", s.config.MaxPatterns)
+		}
+		seen[k] = true
 		all = append(all, p)
 	}
 	if len(all) == 0 {
@@ -178,19 +197,19 @@ func (st *stream) Deliver(m *bus.Message, s *bus.Subscription) {
 	}
 	e, err := NewEvent(m)
 	if err != nil {
-		st.lose()
+		st.server.count.notExpressible.Add(1)
 		return
 	}
-	st.send(e)
+	data, err := payload.Marshal(e)
+	if err != nil {
+		st.server.count.notExpressible.Add(1)
+		return
+	}
+	st.send(data)
 }
 
 // send appends one event, or counts it as lost.
-func (st *stream) send(e any) bool {
-	data, err := payload.Marshal(e)
-	if err != nil {
-		st.lose()
-		return false
-	}
+func (st *stream) send(data []byte) bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	var frame []byte
@@ -209,13 +228,6 @@ func (st *stream) send(e any) bool {
 	return true
 }
 
-func (st *stream) lose() {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	st.lost++
-	st.server.count.lost.Add(1)
-}
-
 // Expelled ends the stream.
 func (st *stream) Expelled(why error) {
 	select {
@@ -224,7 +236,8 @@ func (st *stream) Expelled(why error) {
 	}
 }
 
-// NewEvent is a message as an event.
+// NewEvent is a message as an event. It is an error when the payload cannot be
+// had as JSON, or is none because it is not UTF-8.
 func NewEvent(m *bus.Message) (*Event, error) {
 	e := &Event{Topic: m.Topic, Stored: m.Stored}
 	kind := m.Payload.Kind()
@@ -239,6 +252,9 @@ func NewEvent(m *bus.Message) (*Event, error) {
 	var err error
 	if e.Payload, err = m.Payload.As(as); err != nil {
 		return nil, err
+	}
+	if !utf8.Valid(e.Payload) {
+		return nil, fmt.Errorf("writing %s as an event: %w", e.Form, errNotUTF8)
 	}
 	for k, v := range m.Headers.All() {
 		if e.Headers == nil {

@@ -3,7 +3,6 @@ package web
 import (
 	"encoding/json"
 	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -51,20 +50,8 @@ func (s *server) publish(w http.ResponseWriter, r *http.Request, name string) er
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, map[string]int{"receivers": receipt.Receivers})
+	s.answerJSON(w, http.StatusOK, map[string]int{"receivers": receipt.Receivers})
 	return nil
-}
-
-// body reads the request's body up to the limit.
-func (s *server) body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(s.config.MaxBody)))
-	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, bus.Errorf(bus.TooLarge, "", "the body is larger than %d bytes (web.max_body)", tooLarge.Limit)
-	}
-	if err != nil {
-		return nil, bus.Errorf(bus.Invalid, "", "reading the body: %w", err)
-	}
-	return data, nil
 }
 
 // formOf decides the form of a body: what the query says (?form=args), else
@@ -105,12 +92,12 @@ func checkBody(form payload.Form, body []byte) error {
 	switch form {
 	case payload.JSON:
 		var x json.RawMessage
-		if err := json.Unmarshal(body, &x); err != nil {
+		if err := readJSON(body, &x); err != nil {
 			return bus.Errorf(bus.Invalid, "", "the body is not the JSON that the request promises: %w", err)
 		}
 	case payload.Args:
 		var x []json.RawMessage
-		if err := json.Unmarshal(body, &x); err != nil {
+		if err := readJSON(body, &x); err != nil {
 			return bus.Errorf(bus.Invalid, "", "the body is not the JSON array that the request promises: %w", err)
 		}
 	case payload.Text:
@@ -123,6 +110,18 @@ func checkBody(form payload.Form, body []byte) error {
 		}
 	}
 	return nil
+}
+
+// errNotUTF8 is about JSON with other bytes in its strings, which encoding/json
+// lets pass.
+var errNotUTF8 = errors.New("it is not UTF-8")
+
+// readJSON decodes text that must be UTF-8 throughout.
+func readJSON(text []byte, into any) error {
+	if !utf8.Valid(text) {
+		return errNotUTF8
+	}
+	return json.Unmarshal(text, into)
 }
 
 // query parses the query with "+" for itself.

@@ -23,76 +23,67 @@ type server struct {
 	log      *slog.Logger
 	requests requests
 	calls    calls
+	guard    *guard
 	closing  context.Context // ends when the server is to end
 	count    struct {
-		requests, failed, malformed, crossSite, refused, events, lost dialect.Counter
+		requests, failed, malformed, crossSite, foreignHost, refused, events, lost, notExpressible dialect.Counter
 	}
 }
 
 func newServer(c Config, env dialect.Env) (*server, error) {
-	s := &server{config: c, env: env, log: env.Log}
+	g, err := newGuard(c.Listen, c.Origins)
+	if err != nil {
+		return nil, err
+	}
+	s := &server{config: c, env: env, log: env.Log, guard: g}
 	s.count.requests = env.Counter("requests")
 	s.count.failed = env.Counter("requests_failed")
 	s.count.malformed = env.Counter("requests_malformed")
 	s.count.crossSite = env.Counter("requests_cross_site")
+	s.count.foreignHost = env.Counter("requests_foreign_host")
 	s.count.refused = env.Counter("connections_refused")
 	s.count.events = env.Counter("events_sent")
 	s.count.lost = env.Counter("events_lost")
+	s.count.notExpressible = env.Counter("messages_not_expressible")
 	return s, nil
 }
 
-// serve runs the server on a bound listener until ctx ends.
+// serve runs the server on a bound listener until ctx ends, or the listener
+// does. Then it tells the streams and waits for the requests.
 func (s *server) serve(ctx context.Context, l net.Listener) error {
-	protect, err := guard(s.config.Origins)
-	if err != nil {
-		return errors.Join(err, l.Close())
-	}
-	protect.SetDenyHandler(http.HandlerFunc(s.crossSite))
-	s.closing = ctx
-	seen := connections{malformed: s.count.malformed}
-	h := http.Server{
-		Handler:           protect.Handler(http.HandlerFunc(s.route)),
+	closing, end := context.WithCancel(ctx)
+	defer end()
+	s.closing = closing
+	open := &connections{most: int64(s.config.MaxClients), refused: s.count.refused, malformed: s.count.malformed}
+	h := &http.Server{
+		Handler:           http.HandlerFunc(s.route),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
-		ConnContext:       seen.begin,
-		ConnState:         seen.state,
+		ConnContext:       open.begin,
+		ConnState:         open.state,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	done := make(chan error, 1)
-	stop := context.AfterFunc(ctx, func() {
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.Grace)
-		defer cancel()
-		err := h.Shutdown(grace)
-		if err != nil {
-			err = errors.Join(err, h.Close())
-		}
-		done <- err
-	})
-	err = h.Serve(limit(l, s.config.MaxClients, s.count.refused))
-	if stop() {
-		return err // it ended by itself
+	context.AfterFunc(closing, func() { done <- s.shutdown(ctx, h) })
+	err := h.Serve(limited{l, open})
+	if ctx.Err() != nil {
+		err = nil // it ended because it was to
 	}
-	err = <-done
+	end()
+	err = errors.Join(err, <-done)
 	s.requests.wait()
 	return err
 }
 
-// guard refuses what pages of other web sites send: a loopback address is no
-// protection from the browser of the same machine.
-func guard(origins []string) (*http.CrossOriginProtection, error) {
-	g := http.NewCrossOriginProtection()
-	for _, o := range origins {
-		if err := g.AddTrustedOrigin(o); err != nil {
-			return nil, err
-		}
+// shutdown gives requests the grace, then closes their connections.
+func (s *server) shutdown(ctx context.Context, h *http.Server) error {
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.Grace)
+	defer cancel()
+	if err := h.Shutdown(grace); err != nil {
+		return errors.Join(err, h.Close())
 	}
-	return g, nil
-}
-
-func (s *server) crossSite(w http.ResponseWriter, r *http.Request) {
-	s.count.crossSite.Add(1)
-	s.fail(w, bus.Errorf(bus.Refused, "", "a page of %q may not do this; its origin can be allowed under web.origins", r.Header.Get("Origin")))
+	return nil
 }
 
 // route answers one request.
@@ -101,6 +92,11 @@ func (s *server) route(w http.ResponseWriter, r *http.Request) {
 	s.count.requests.Add(1)
 	s.requests.add()
 	defer s.requests.done()
+	s.begin(w, r)
+	if err := s.admit(r); err != nil {
+		s.fail(w, err)
+		return
+	}
 	path := r.URL.EscapedPath()
 	for _, e := range []struct {
 		prefix, method string
@@ -140,7 +136,7 @@ func (s *server) route(w http.ResponseWriter, r *http.Request) {
 
 // join admits a request as a peer.
 func (s *server) join(r *http.Request, sub dialect.Subscriber) (dialect.Peer, error) {
-	c := auth.Credentials{Dialect: "web", Remote: remote(r.RemoteAddr)}
+	c := auth.Credentials{Dialect: "web", Remote: remote(r.RemoteAddr), Loopback: loopback(r)}
 	if name, password, ok := r.BasicAuth(); ok {
 		c.Username, c.Password = name, []byte(password)
 	}

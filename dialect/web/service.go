@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"omnibus/bus"
 	"omnibus/payload"
@@ -33,7 +34,7 @@ func (s *server) service(w http.ResponseWriter, r *http.Request, rest string) er
 		if i < 0 {
 			return bus.Errorf(bus.Invalid, rest, "answers go to /services/NAME/ID; calls to /rpc/NAME")
 		}
-		return s.answer(w, r, rest[:i], rest[i+1:])
+		return s.reply(w, r, rest[:i], rest[i+1:])
 	default:
 		w.Header().Set("Allow", "GET, POST")
 		s.failStatus(w, http.StatusMethodNotAllowed, bus.Invalid, "use GET to provide the service, POST to answer a call")
@@ -43,6 +44,9 @@ func (s *server) service(w http.ResponseWriter, r *http.Request, rest string) er
 
 // provide exposes the service while the stream is open.
 func (s *server) provide(w http.ResponseWriter, r *http.Request, name string) error {
+	if _, err := s.body(w, r); err != nil {
+		return err
+	}
 	st := s.newStream(w)
 	p, err := s.join(r, st)
 	if err != nil {
@@ -80,9 +84,16 @@ func (s *server) ask(ctx context.Context, st *stream, r *bus.Request) (*payload.
 		}
 		e.Headers[k] = v
 	}
+	frame, err := payload.Marshal(e)
+	if err == nil && !utf8.Valid(frame) {
+		err = errNotUTF8
+	}
+	if err != nil {
+		return nil, bus.Errorf(bus.Invalid, r.Service, "the arguments cannot be written as JSON: %w", err)
+	}
 	answer := s.calls.add(r.Service, e.ID)
 	defer s.calls.take(r.Service, e.ID)
-	if !st.send(e) {
+	if !st.send(frame) {
 		return nil, bus.Errorf(bus.Unavailable, r.Service, "who exposes it does not read its requests")
 	}
 	select {
@@ -93,8 +104,8 @@ func (s *server) ask(ctx context.Context, st *stream, r *bus.Request) (*payload.
 	}
 }
 
-// answer hands a provider's answer to the call that waits for it.
-func (s *server) answer(w http.ResponseWriter, r *http.Request, name, id string) error {
+// reply hands a provider's answer to the call that waits for it.
+func (s *server) reply(w http.ResponseWriter, r *http.Request, name, id string) error {
 	q, err := query(r)
 	if err != nil {
 		return err
@@ -129,7 +140,7 @@ func (s *server) answer(w http.ResponseWriter, r *http.Request, name, id string)
 		return bus.Errorf(bus.Unknown, name, "no call %q waits for an answer; it may have timed out", id)
 	}
 	waiting <- a
-	w.WriteHeader(http.StatusNoContent)
+	s.answer(w, http.StatusNoContent, "", nil)
 	return nil
 }
 
