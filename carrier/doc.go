@@ -20,6 +20,11 @@
 // it: one goroutine reads, and the bytes of a message are valid until the next Read. A length a peer claims is never
 // allocated before the bytes arrive, and never above WebSocketOptions.MaxMessage.
 //
+// # Pages of other web sites
+//
+// A browser lets any page connect to any WebSocket, that of the own machine too. A server's handshake therefore refuses
+// what [SameOrigin] does unless WebSocketOptions.CheckOrigin says otherwise.
+//
 // # Shutdown
 //
 // Everything that starts a goroutine waits for it: Serve for its handlers, Outbox.Close for its flusher,

@@ -32,6 +32,10 @@ func (e *writeError) Unwrap() []error { return []error{ErrClosed, e.cause} }
 // ErrTooLarge is returned by WebSocket.Read for a message above WebSocketOptions.MaxMessage.
 var ErrTooLarge = errors.New("message too large")
 
+// ErrProtocol is wrapped by the error of WebSocket.Read for a peer that broke the protocol or sent a text that is not
+// UTF-8.
+var ErrProtocol = errors.New("the peer broke the protocol")
+
 // CloseError is how WebSocket.Read reports that the peer ended the connection. It wraps io.EOF.
 type CloseError struct {
 	// Code is the peer's close code; 1005 when its close frame had none, 1006 when it left without a close frame.

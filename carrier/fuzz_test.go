@@ -26,6 +26,7 @@ func (s *script) Read(p []byte) (int, error)     { return s.in.Read(p[:min(len(p
 func (s *script) Write(p []byte) (int, error)    { return s.out.Write(p) }
 func (s *script) Close() error                   { return nil }
 func (s *script) RemoteAddr() net.Addr           { return &net.TCPAddr{} }
+func (s *script) LocalAddr() net.Addr            { return &net.TCPAddr{} }
 func (*script) SetDeadline(time.Time) error      { return nil }
 func (*script) SetReadDeadline(time.Time) error  { return nil }
 func (*script) SetWriteDeadline(time.Time) error { return nil }

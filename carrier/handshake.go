@@ -25,11 +25,11 @@ var (
 	errLongHead  = fmt.Errorf("the head of the request is above %d bytes", maxHead)
 )
 
-// Upgrade answers a client's handshake on a fresh connection and returns the WebSocket. Any Origin is accepted, and no
-// extension is ever agreed on. Bytes the client sent after its handshake are kept for Read.
+// Upgrade answers a client's handshake on a fresh connection and returns the WebSocket. No extension is ever agreed on.
+// Bytes the client sent after its handshake are kept for Read.
 //
 // A request that asks for something else gets an HTTP answer whose one-line body says that this is a WebSocket endpoint;
-// a wrong path gets 404. The error then says what the client wanted, and closing c is left to the caller. Upgrade sets
+// a wrong path gets 404, a page that CheckOrigin refuses 403 (ErrOrigin). The error then says what the client wanted, and closing c is left to the caller. Upgrade sets
 // and clears the deadlines of c.
 func Upgrade(c net.Conn, o WebSocketOptions) (*WebSocket, error) {
 	o = o.withDefaults()
@@ -48,7 +48,7 @@ func Upgrade(c net.Conn, o WebSocketOptions) (*WebSocket, error) {
 	if err != nil {
 		return fail(fmt.Errorf("waiting for the request: %w", err))
 	}
-	answer, u, subprotocol, err := negotiate(head, o)
+	answer, u, subprotocol, err := negotiate(head, c.LocalAddr(), o)
 	if err != nil {
 		_, _ = c.Write(refusal(err))
 		return fail(err)
@@ -130,8 +130,9 @@ func startsLikeHTTP(buf []byte) bool {
 }
 
 // negotiate judges a request and makes the answer that accepts it.
-func negotiate(head []byte, o WebSocketOptions) (answer []byte, u *url.URL, subprotocol string, err error) {
-	var offered []string
+func negotiate(head []byte, local net.Addr, o WebSocketOptions) (answer []byte, u *url.URL, subprotocol string, err error) {
+	var offered, origins []string
+	from := Handshake{Local: local}
 	upgrader := ws.Upgrader{
 		OnRequest: func(uri []byte) (err error) {
 			u, err = checkPath(string(uri), o.Path)
@@ -141,7 +142,21 @@ func negotiate(head []byte, o WebSocketOptions) (answer []byte, u *url.URL, subp
 			offered = appendTokens(offered, string(v))
 			return "", true
 		},
+		OnHost: func(v []byte) error {
+			from.Host = string(v)
+			return nil
+		},
+		OnHeader: func(k, v []byte) error {
+			if strings.EqualFold(string(k), "Origin") {
+				origins = append(origins, string(v))
+			}
+			return nil
+		},
 		OnBeforeUpgrade: func() (ws.HandshakeHeader, error) {
+			from.Origin = strings.Join(origins, ", ")
+			if err := o.checkOrigin(from); err != nil {
+				return nil, err
+			}
 			subprotocol = choose(o.Subprotocols, offered)
 			if subprotocol == "" {
 				return nil, nil
@@ -196,6 +211,8 @@ func refusalStatus(err error) (status int, headers []string) {
 	switch {
 	case errors.Is(err, errWrongPath):
 		return http.StatusNotFound, nil
+	case errors.Is(err, ErrOrigin):
+		return http.StatusForbidden, nil
 	case errors.Is(err, errLongHead):
 		return http.StatusRequestHeaderFieldsTooLarge, nil
 	case errors.Is(err, ws.ErrHandshakeBadMethod):
@@ -212,6 +229,9 @@ func refusalStatus(err error) (status int, headers []string) {
 
 // refusalText is the body of a refusal: one line a person can use.
 func refusalText(err error) string {
+	if errors.Is(err, ErrOrigin) {
+		return err.Error() + "\n"
+	}
 	why := strings.TrimPrefix(err.Error(), "handshake error: ")
 	return "this is a WebSocket endpoint (" + why + "): connect with a WebSocket client\n"
 }

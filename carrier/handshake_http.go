@@ -3,6 +3,7 @@ package carrier
 import (
 	"bufio"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 
@@ -19,7 +20,12 @@ func UpgradeHTTP(w http.ResponseWriter, r *http.Request, o WebSocketOptions) (*W
 	fail := func(err error) (*WebSocket, error) {
 		return nil, fmt.Errorf("websocket handshake with %s: %w", r.RemoteAddr, err)
 	}
-	if err := checkRequest(r, o.Path); err != nil {
+	err := checkRequest(r, o.Path)
+	if err == nil {
+		local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+		err = o.checkOrigin(Handshake{Origin: strings.Join(r.Header.Values("Origin"), ", "), Host: r.Host, Local: local})
+	}
+	if err != nil {
 		status, headers := refusalStatus(err)
 		for _, h := range headers {
 			if key, value, _ := strings.Cut(h, ": "); status != http.StatusUpgradeRequired || key != "Connection" {

@@ -28,7 +28,7 @@ func TestUpgradeAnswersTheHandshake(t *testing.T) {
 	}{
 		{"any path", "", carrier.WebSocketOptions{}, ""},
 		{"its path", "", carrier.WebSocketOptions{Path: "/core"}, ""},
-		{"foreign origin", "Origin: http://elsewhere.example\r\n", carrier.WebSocketOptions{}, ""},
+		{"own page", "Origin: http://bus:8080\r\n", carrier.WebSocketOptions{}, ""},
 		{"server's preference", "Sec-WebSocket-Protocol: b, a\r\n", carrier.WebSocketOptions{Subprotocols: []string{"a", "b"}}, "a"},
 		{"two headers", "Sec-WebSocket-Protocol: x\r\nsec-websocket-protocol: a\r\n", carrier.WebSocketOptions{Subprotocols: []string{"a"}}, "a"},
 		{"nothing in common", "Sec-WebSocket-Protocol: x\r\n", carrier.WebSocketOptions{Subprotocols: []string{"a"}}, ""},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"syscall"
@@ -42,7 +43,7 @@ func listen(ctx context.Context, e Endpoint) (net.Listener, error) {
 		return nil, err
 	}
 	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, e.Network, e.Address)
+	l, err := lc.Listen(ctx, e.family(), e.Address)
 	if err != nil && e.Network == networkUnix && errors.Is(err, syscall.EADDRINUSE) && !isAbstract(e.Address) {
 		if err := removeStale(ctx, e); err != nil {
 			return nil, err
@@ -53,6 +54,16 @@ func listen(ctx context.Context, e Endpoint) (net.Listener, error) {
 		return nil, &endpointError{"listening on", e, explain(e, err), err}
 	}
 	return l, nil
+}
+
+// family is the network to listen on: an IPv4 address, 0.0.0.0 too, is not meant
+// for IPv6, and to the system it would be.
+func (e Endpoint) family() string {
+	host, _, err := net.SplitHostPort(e.Address)
+	if ip, bad := netip.ParseAddr(host); e.Network == networkTCP && err == nil && bad == nil && ip.Is4() {
+		return "tcp4"
+	}
+	return e.Network
 }
 
 // Dial connects to an endpoint and, with TLS, completes the handshake; the server's name defaults to the host of the

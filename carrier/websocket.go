@@ -24,6 +24,9 @@ type WebSocketOptions struct {
 	// Subprotocols are offered by a server, in its order of preference, and requested by a client. A client that
 	// requests none of the server's is accepted without one.
 	Subprotocols []string
+	// CheckOrigin decides for a server whether the page of a browser may connect; nil means SameOrigin. It is not asked
+	// about requests without an Origin. What it refuses gets 403.
+	CheckOrigin func(Handshake) bool
 	// MaxMessage bounds a message read, reassembled; 0 means 25 MiB. A larger one is answered with close code 1009.
 	MaxMessage int
 	// HandshakeTimeout bounds the handshake, the one of TLS included; 0 means 10 s.

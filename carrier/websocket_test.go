@@ -109,6 +109,8 @@ func TestReadRefusesBreachesOfTheProtocol(t *testing.T) {
 			errIs(t, err, nil, append(tt.words, "reading")...)
 			if tt.code == 1009 {
 				errIs(t, err, carrier.ErrTooLarge)
+			} else {
+				errIs(t, err, carrier.ErrProtocol)
 			}
 			_, _, again := ws.Read()
 			if !errors.Is(again, err) {

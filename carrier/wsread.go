@@ -49,7 +49,8 @@ func (m *message) room(missing int) []byte {
 //
 // When the peer ends the connection Read returns a *CloseError, which wraps io.EOF; in the middle of a frame an error
 // wrapping io.ErrUnexpectedEOF. A peer that breaks the protocol (1002), sends a text that is not UTF-8 (1007) or a
-// message above the limit (1009, ErrTooLarge) is told so in a close frame, and the error says what. A timeout set by
+// message above the limit (1009, ErrTooLarge) is told so in a close frame, and the error says what, wrapping ErrProtocol but for
+// the last. A timeout set by
 // SetReadDeadline may be followed by another Read; after any other error only Close and Drop are left. After those Read
 // returns ErrClosed.
 func (w *WebSocket) Read() (Op, []byte, error) {
@@ -281,7 +282,7 @@ func (w *WebSocket) controlFrame() error {
 // breach tells the peer what it did wrong and returns it.
 func (w *WebSocket) breach(code int, err error) error {
 	w.tell(code, err.Error())
-	return fmt.Errorf("reading: the peer broke the protocol: %w", err)
+	return fmt.Errorf("reading: %w: %w", ErrProtocol, err)
 }
 
 // tell queues a close frame as the last thing sent; only the first one counts.
