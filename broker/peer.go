@@ -55,12 +55,9 @@ func (p *peer) Publish(m *bus.Message) (bus.Receipt, error) {
 	return p.space.bus.PublishVia(m, p.hello.Relay)
 }
 
-// open reports whether no rule applies to the peer.
-func (p *peer) open() bool { return p.broker.open || p.hello.Internal }
-
 // allow asks the access rules.
 func (p *peer) allow(a auth.Action, name string) error {
-	if p.open() || p.broker.opts.Access.Allow(p.principal, a, name) {
+	if p.broker.open || p.broker.opts.Access.Allow(p.principal, a, name) {
 		return nil
 	}
 	p.broker.count.denied.Add(1)
@@ -81,7 +78,7 @@ func (p *peer) Deliver(m *bus.Message, s *bus.Subscription) {
 		return
 	}
 	defer p.recovered(m)
-	if !p.open() && !p.broker.opts.Access.Allow(p.principal, auth.Receive, m.Topic) {
+	if !p.broker.open && !p.broker.opts.Access.Allow(p.principal, auth.Receive, m.Topic) {
 		p.broker.count.denied.Add(1)
 		return
 	}
@@ -227,7 +224,7 @@ func (p *peer) Call(ctx context.Context, name string, args *payload.Value, o dia
 // that it may call.
 func (p *peer) Callable(name string) bool {
 	return p.space.bus.Exposed(name, p.hello.Origin) &&
-		(p.open() || p.broker.opts.Access.Allow(p.principal, auth.Call, name))
+		(p.broker.open || p.broker.opts.Access.Allow(p.principal, auth.Call, name))
 }
 
 // Leave ends all that the peer holds; see dialect.Peer.

@@ -29,7 +29,8 @@ type Hello struct {
 	Subscriber Subscriber
 	// Internal: this peer is the dialect itself and not one of its clients (a
 	// hub, a multicast group). It is admitted without a login, to the
-	// default tenant, and no access rule applies to it.
+	// default tenant, as the principal that has the dialect's name; access
+	// rules apply to it as to any other.
 	Internal bool
 	// Duplicate says what happens when somebody of the same name is there.
 	// Peers without a name are never duplicates.

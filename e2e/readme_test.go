@@ -48,7 +48,7 @@ func TestReadmeCommandsWork(t *testing.T) {
 	ready := map[string]string{"curl -N": ": omnibus", "expose add": "exposing add", "serve --config": "is running"}
 	listening := map[string]*process{}
 	ran := 0
-	for _, line := range strings.SplitSeq(strings.Join(readme(t, "sh"), ""), "\n") {
+	for line := range strings.SplitSeq(strings.Join(readme(t, "sh"), ""), "\n") {
 		line, _, _ = strings.Cut(line, "     #")
 		switch line {
 		case "", "go run ./cmd/omnibus serve": // it runs already

@@ -3,8 +3,6 @@ package dialecttest
 import (
 	"context"
 	"fmt"
-	"io"
-	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -108,7 +106,7 @@ func run(t *testing.T, f func(ctx context.Context, ready func()) error) {
 	go func() { done <- f(ctx, func() { once.Do(func() { close(ready) }) }) }()
 	t.Cleanup(func() {
 		cancel()
-		_ = <-done // it was told to end
+		<-done //nolint:errcheck // it was told to end
 	})
 	select {
 	case <-ready:
@@ -273,9 +271,16 @@ func (s *suite) requestWithin(t *testing.T, d time.Duration, name, args string) 
 }
 
 func (s *suite) callUnknown(t *testing.T) {
-	// Where a dialect has no answer for this, the caller's own deadline is it.
-	if v, err := s.requestWithin(t, 300*time.Millisecond, s.topic("conformance.nobody"), `[]`); err == nil {
-		t.Errorf("a service that nobody exposes answered %v", v.Form())
+	name := s.topic("conformance.nobody")
+	if _, lacking := s.driver.Lacks[Knowing]; lacking {
+		// The caller's own deadline is the answer.
+		if v, err := s.requestWithin(t, 300*time.Millisecond, name, `[]`); err == nil {
+			t.Errorf("a service that nobody exposes answered %v", v.Form())
+		}
+		return
+	}
+	if _, err := s.request(t, name, `[]`); bus.KindOf(err) != bus.Unknown {
+		t.Errorf("got %v, want an error of kind %v", err, bus.Unknown)
 	}
 }
 
@@ -346,33 +351,6 @@ func (s *suite) providerLeaves(t *testing.T) {
 	}
 }
 
-func (s *suite) malformed(t *testing.T) {
-	name := s.topic("conformance.healthy")
-	healthy := s.dial(t)
-	box := s.listen(t, s.dial(t), name)
-	before := s.server.Counted(s.driver.Spec.Name)
-	for i, bad := range s.driver.Malformed {
-		c, err := net.Dial("tcp", host(t, s.server.URLs[s.driver.Spec.Name]))
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, _ = io.WriteString(c, bad)
-		publish(t, healthy, name, number(i))
-		expect(t, box.next(t), name, fmt.Sprintf(`{"n":%d}`, i))
-		_ = c.Close()
-	}
-	if len(s.driver.Malformed) == 0 {
-		t.Error("the driver names no malformed input")
-	}
-	deadline := time.Now().Add(Patience)
-	for s.server.Counted(s.driver.Spec.Name) == before {
-		if time.Now().After(deadline) {
-			t.Fatal("malformed input is not counted")
-		}
-		time.Sleep(time.Millisecond) // real time: the counter is in the hands of the other side
-	}
-}
-
 func (s *suite) neverReads(t *testing.T) {
 	name := s.topic("conformance.flood")
 	_ = s.listen(t, &stuck{Client: s.dial(t), release: t.Context()}, name)
@@ -417,7 +395,7 @@ func (s *suite) shutdown(t *testing.T) {
 		t.Error(err)
 	}
 	select {
-	case _ = <-ended: // with or without an error
+	case <-ended: //nolint:errcheck // with or without an error
 	case <-time.After(Patience):
 		t.Error("a client was left hanging")
 	}

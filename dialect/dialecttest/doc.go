@@ -14,6 +14,7 @@ import (
 	"io"
 	"log/slog"
 	"net/url"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -50,6 +51,9 @@ const (
 	Large    Ability = "payloads of 1 MiB"
 	// Selecting: a client gets only what it subscribed to.
 	Selecting Ability = "subscriptions on the wire"
+	// Knowing: a call of a service that nobody exposes is answered with an
+	// error of kind bus.Unknown, and not by the caller's own deadline.
+	Knowing Ability = "telling that a service is unknown"
 )
 
 // Driver connects the suite to a dialect.
@@ -61,9 +65,17 @@ type Driver struct {
 	Dial func(ctx context.Context, url string) (Client, error)
 	// Lacks says what the dialect cannot do, with the reason.
 	Lacks map[Ability]string
-	// Malformed are byte streams a hostile client may send; none may disturb
-	// anybody else.
+	// Malformed are byte streams a hostile client may send before it ends its
+	// sending side; none may disturb anybody else, and each must be counted.
 	Malformed []string
+	// MalformedCounters are the names of the dialect's counters that count
+	// them: each of the streams raises at least one, each of the counters is
+	// raised by at least one of the streams, and what healthy clients do
+	// raises none.
+	MalformedCounters []string
+	// Unfinished are beginnings after which a client goes away. They may not
+	// disturb anybody either, but need not be counted.
+	Unfinished []string
 	// Topic turns the suite's topic names into ones the dialect carries; nil
 	// is as they are.
 	Topic func(string) string
@@ -147,12 +159,13 @@ func (s *Server) Stop() error {
 	return errors.Join(append(s.errs, s.Broker.Close(ctx))...)
 }
 
-// Counted returns the sum of a group's counters, for tests that something was
-// counted.
-func (s *Server) Counted(group string) int64 {
+// Counted returns the sum of a group's counters: of those named, or of all.
+func (s *Server) Counted(group string, names ...string) int64 {
 	var sum int64
-	for _, n := range s.Broker.Counters().Snapshot()[group] {
-		sum += n
+	for name, n := range s.Broker.Counters().Snapshot()[group] {
+		if len(names) == 0 || slices.Contains(names, name) {
+			sum += n
+		}
 	}
 	return sum
 }

@@ -40,10 +40,12 @@ func driver() dialecttest.Driver {
 			dialecttest.Exposing: "a line has no means to answer a call",
 			dialecttest.Binary:   "lines are text",
 		},
+		MalformedCounters: []string{"lines_failed"},
 		Malformed: []string{
 			"\n", "nonsense\n", "pub\n", "pub \xff 1\n", "pub a\x00b 1\n", "sub\n", "sub regex:(\n", "sub \xff\n", "call\n",
-			"call nobody \xff\n", "pub without an end of line", "\x00\x01\x02\n", "PUB a 1\r\n", strings.Repeat("x", 3<<20),
+			"call nobody \xff\n", "\x00\x01\x02\n", "PUB a 1\r\n", strings.Repeat("x", 3<<20),
 		},
+		Unfinished: []string{"", "pub without an end of line"},
 	}
 }
 
@@ -124,12 +126,22 @@ func (c *client) do(ctx context.Context, line string) (string, error) {
 			return "", errGone
 		}
 		if text, failed := strings.CutPrefix(reply, "err "); failed {
-			return "", errors.New(text)
+			return "", failure(text)
 		}
 		return reply, nil
 	case <-ctx.Done():
 		return "", ctx.Err()
 	}
+}
+
+// failure is the error of an answer "err KIND TEXT", in which a kind is one word.
+func failure(answer string) error {
+	word, text, _ := strings.Cut(answer, " ")
+	kind, ok := bus.ParseKind(strings.ReplaceAll(word, "-", " "))
+	if !ok {
+		return fmt.Errorf("%q is no kind of error: %s", word, text)
+	}
+	return &bus.Error{Kind: kind, Text: text}
 }
 
 func (c *client) Publish(ctx context.Context, name string, v *payload.Value) error {

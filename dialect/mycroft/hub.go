@@ -26,27 +26,33 @@ type hub struct {
 	env    dialect.Env
 	log    *slog.Logger
 	export *dialect.Selection
+	pages  func(carrier.Handshake) bool // which may connect
 	origin *bus.Origin
 	peer   dialect.Peer // subscribes and answers for the hub as a whole
 	calls  pending
 	count  struct {
-		connections, relayed, exported, invalid, unexported, slow, rejected, handshakes dialect.Counter
+		connections, handshakes, crossSite, refused      dialect.Counter
+		relayed, exported, invalid, unexported, rejected dialect.Counter
+		slow                                             dialect.Counter
 	}
 
 	mu      sync.Mutex // guards clients, and orders what they are sent
 	clients []*session
 }
 
-func newHub(c Config, env dialect.Env, export *dialect.Selection) *hub {
+func newHub(c Config, env dialect.Env, export *dialect.Selection, pages func(carrier.Handshake) bool) *hub {
 	h := &hub{
 		config: c,
 		env:    env,
 		log:    env.Log,
 		export: export,
+		pages:  pages,
 		origin: &bus.Origin{Dialect: "mycroft", Name: "hub"},
 	}
 	h.count.connections = env.Counter("connections")
 	h.count.handshakes = env.Counter("handshakes_failed")
+	h.count.crossSite = env.Counter("handshakes_cross_site")
+	h.count.refused = env.Counter("clients_refused")
 	h.count.relayed = env.Counter("frames_relayed")
 	h.count.exported = env.Counter("messages_exported")
 	h.count.unexported = env.Counter("messages_not_expressible")

@@ -26,18 +26,30 @@ func driver() dialecttest.Driver {
 		Dial: dialecttest.DialRemote,
 		Lacks: map[dialecttest.Ability]string{
 			dialecttest.Selecting: "a hub's clients get every message",
+			dialecttest.Knowing:   "a message that nobody answers is no error to a hub",
 		},
+		MalformedCounters: []string{"handshakes_failed", "frames_invalid", "frames_rejected"},
 		Malformed: []string{
 			"garbage\r\n\r\n",
 			"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
 			"GET /core HTTP/1.1\r\nHost: x\r\n\r\n",
 			"\x16\x03\x01\x02\x00",
-			handshake + "\x81\x03abc",                              // unmasked
-			handshake + "\x83\x80\x00\x00\x00\x00",                 // reserved opcode
-			handshake + "\x81\xff\x7f\xff\xff\xff\xff\xff\xff\xff", // a length of 2^63
-			handshake + "\x81\x82\x00\x00\x00\x00\xff\xfe",         // not UTF-8
-			handshake + "\x81\x84\x00\x00\x00\x00nope",             // not JSON
+			// Unmasked.
+			handshake + "\x81\x03abc",
+			// Reserved opcode.
+			handshake + "\x83\x80\x00\x00\x00\x00",
+			// A length of 2^63.
+			handshake + "\x81\xff\x7f\xff\xff\xff\xff\xff\xff\xff\x00\x00\x00\x00",
+			// Not UTF-8.
+			handshake + "\x81\x82\x00\x00\x00\x00\xff\xfe",
+			// Not JSON.
+			handshake + "\x81\x84\x00\x00\x00\x00nope",
+			// A local event.
+			handshake + "\x81\x90\x00\x00\x00\x00{\"type\":\"error\"}",
+			// Half a close code.
+			handshake + "\x88\x81\x00\x00\x00\x00\x03",
 		},
+		Unfinished: []string{"GET /core HT", handshake, handshake + "\x81\x84\x00\x00", handshake + "\x01\x81\x00\x00\x00\x00{"},
 	}
 }
 

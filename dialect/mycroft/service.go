@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"strings"
 	"sync"
 
@@ -31,12 +30,12 @@ func (s *session) serve(m packet.Message) {
 		args.Set(payload.Empty, nil)
 	}
 	args = args.Keep()
-	name := m.Type
+	name, headers := m.Type, bus.MakeHeaders(mapping.Headers(m.Context)...)
 	answerTo := packet.Response([]byte(string(m.Context)))
 	s.calls.Go(func() {
 		ctx, cancel := context.WithTimeout(s.ctx, s.hub.config.CallTimeout)
 		defer cancel()
-		result, err := s.peer.Call(ctx, name, args, dialect.CallOptions{})
+		result, err := s.peer.Call(ctx, name, args, dialect.CallOptions{Headers: headers})
 		if s.ctx.Err() != nil {
 			return // nobody is there to hear it
 		}
@@ -186,11 +185,11 @@ func (s *session) control(m packet.Message) bool {
 	}
 	err := json.Unmarshal(m.Data, &body)
 	switch {
-	case err == nil && body.Service == "":
-		err = errors.New(`data must name a service: {"service": "name"}`)
-	case err == nil && m.Type == controlExpose:
+	case err != nil || body.Service == "":
+		err = bus.Errorf(bus.Invalid, "", `data must name a service: {"service": "name"}`)
+	case m.Type == controlExpose:
 		err = s.expose(body.Service)
-	case err == nil:
+	default:
 		if e := s.exposed[body.Service]; e == nil || !e.Withdraw() {
 			err = bus.Errorf(bus.Unknown, body.Service, "this client has not declared the service")
 		}

@@ -30,8 +30,9 @@ type session struct {
 	calls  sync.WaitGroup
 
 	// Of the frame that is being handled, on the reading goroutine.
-	frame   []byte
-	message bus.Message
+	frame      []byte
+	message    bus.Message
+	complained bool // the log has a frame that was dropped
 
 	exposed map[string]*bus.Exposure
 }
@@ -43,13 +44,19 @@ const frameOverhead = 16
 // connection serves one client from its handshake to its end.
 func (h *hub) connection(ctx context.Context, c net.Conn) {
 	ws, err := carrier.Upgrade(c, carrier.WebSocketOptions{
-		Path:       h.config.Route,
-		MaxMessage: int(h.config.MaxMessage),
-		Outbox:     carrier.OutboxOptions{MaxBytes: int(h.config.MaxQueue) + frameOverhead},
+		Path:        h.config.Route,
+		CheckOrigin: h.pages,
+		MaxMessage:  int(h.config.MaxMessage),
+		Outbox:      carrier.OutboxOptions{MaxBytes: int(h.config.MaxQueue) + frameOverhead},
 	})
 	log := h.log.With("remote", c.RemoteAddr())
 	if err != nil {
 		h.count.handshakes.Add(1)
+		if errors.Is(err, carrier.ErrOrigin) {
+			h.count.crossSite.Add(1)
+			log.Warn("a page of another web site was refused; its origin can be allowed under mycroft.origins", "err", err)
+			return
+		}
 		log.Info("a WebSocket handshake failed", "err", err)
 		return
 	}
@@ -57,13 +64,9 @@ func (h *hub) connection(ctx context.Context, c net.Conn) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s.ctx = ctx
-	s.peer, err = dialect.Join(ctx, h.env.Port, &dialect.Hello{
-		Credentials: auth.Credentials{Dialect: "mycroft", Remote: c.RemoteAddr()},
-		Origin:      h.origin,
-		Subscriber:  s,
-		Relay:       s.relay,
-	})
-	if err != nil {
+	if err := s.join(ctx); err != nil {
+		h.count.refused.Add(1)
+		log.Info("a client was refused", "err", err)
 		_ = ws.Close(carrier.ClosePolicy, bus.KindOf(err).String())
 		return
 	}
@@ -71,6 +74,28 @@ func (h *hub) connection(ctx context.Context, c net.Conn) {
 	defer cancel()
 	defer s.peer.Leave()
 	s.run(ctx)
+}
+
+// join makes the session a peer. A hub is one room, so all its clients are of
+// the hub's own tenant.
+func (s *session) join(ctx context.Context) error {
+	p, err := dialect.Join(ctx, s.hub.env.Port, &dialect.Hello{
+		Credentials: auth.Credentials{
+			Dialect: "mycroft", Remote: s.conn.RemoteAddr(), Loopback: carrier.IsLoopback(s.conn.LocalAddr()),
+		},
+		Origin:     s.hub.origin,
+		Subscriber: s,
+		Relay:      s.relay,
+	})
+	if err != nil {
+		return err
+	}
+	if its, ours := p.Principal().Tenant, s.hub.peer.Principal().Tenant; its != ours {
+		p.Leave()
+		return bus.Errorf(bus.Refused, "", "the client's tenant is %q, the hub's %q", its, ours)
+	}
+	s.peer = p
+	return nil
 }
 
 // run greets the client and handles its frames until the connection ends.
@@ -114,6 +139,9 @@ func (s *session) ended(err error) {
 	case errors.Is(err, carrier.ErrTooLarge):
 		s.hub.count.invalid.Add(1)
 		s.log.Warn("a client sent a frame above mycroft.max_message and was disconnected", "limit", s.hub.config.MaxMessage)
+	case errors.Is(err, carrier.ErrProtocol):
+		s.hub.count.invalid.Add(1)
+		s.log.Info("a client was disconnected", "err", err)
 	default:
 		s.log.Debug("a client left", "err", err)
 	}
@@ -130,11 +158,11 @@ func (s *session) handle(frame []byte) {
 		return
 	case err != nil:
 		h.count.invalid.Add(1)
-		s.log.Info("a frame was dropped: it is not a Mycroft message", "err", err, "bytes", len(frame))
+		s.dropped("it is not a Mycroft message", "err", err, "bytes", len(frame))
 		return
 	case isLocalEvent(m.Type) && !h.config.RelayAnything:
 		h.count.rejected.Add(1)
-		s.log.Info("a frame was dropped: clients take its type for a local event", "type", m.Type)
+		s.dropped("clients take its type for a local event", "type", m.Type)
 		return
 	case m.Type == "":
 		h.relay(frame) // no topic, so the clients' business alone
@@ -143,6 +171,17 @@ func (s *session) handle(frame []byte) {
 		return
 	}
 	s.publish(frame, m)
+}
+
+// dropped logs the first frame of a client that goes nowhere; a client that
+// sends many must not fill the log, and the counters have them all.
+func (s *session) dropped(why string, attributes ...any) {
+	level := slog.LevelInfo
+	if s.complained {
+		level = slog.LevelDebug
+	}
+	s.complained = true
+	s.log.Log(s.ctx, level, "a frame was dropped; further ones of this client are only counted", append(attributes, "why", why)...)
 }
 
 // publish sends a frame to the other clients and into the bus, and calls the

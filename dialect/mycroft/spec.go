@@ -36,6 +36,7 @@ type Config struct {
 	CallTimeout   time.Duration `yaml:"call_timeout" help:"How long the hub waits for a service before it answers a client with an error."`
 	RelayAnything bool          `yaml:"relay_anything" help:"Also relay frames that are not JSON objects, and messages named like the clients' local events. Old clients reconnect when they get one."`
 	Export        []string      `yaml:"export" help:"Topics that are sent to the hub's clients."`
+	Origins       []string      `yaml:"origins" help:"Web origins (https://host) whose pages may connect, besides this machine's and this server's own; \"*\" allows every page, as the original hubs do."`
 	Services      []string      `yaml:"services" help:"Message types that skills answer; the rest of the bus can call them."`
 }
 
@@ -57,6 +58,7 @@ func Defaults() *Config {
 		Grace:       3 * time.Second,
 		CallTimeout: 10 * time.Second,
 		Export:      defaultExport(),
+		Origins:     []string{},
 		Services:    []string{},
 	}
 }
@@ -97,6 +99,11 @@ func (c *Config) Validate() []dialect.Problem {
 			bad(fmt.Sprintf("export[%d]", i), err.Error())
 		}
 	}
+	for i, o := range c.Origins {
+		if _, err := carrier.AllowOrigins(o); err != nil {
+			bad(fmt.Sprintf("origins[%d]", i), err.Error())
+		}
+	}
 	for i, name := range c.Services {
 		if err := topic.CheckName(name); err != nil {
 			bad(fmt.Sprintf("services[%d]", i), err.Error())
@@ -113,7 +120,11 @@ func (c *Config) Open(env dialect.Env) (dialect.Dialect, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &server{config: *c, hub: newHub(*c, env, export)}, nil
+	origins, err := carrier.AllowOrigins(c.Origins...)
+	if err != nil {
+		return nil, err
+	}
+	return &server{config: *c, hub: newHub(*c, env, export, origins)}, nil
 }
 
 // server is the opened dialect.

@@ -43,6 +43,7 @@ func TestValidate(t *testing.T) {
 		"no time":             {func(c *mycroft.Config) { c.CallTimeout = 0 }, "call_timeout: more than zero"},
 		"negative grace":      {func(c *mycroft.Config) { c.Grace = -1 }, "grace: negative"},
 		"export":              {func(c *mycroft.Config) { c.Export = []string{"a", "b/#/c"} }, "export[1]: b/#/c"},
+		"origin":              {func(c *mycroft.Config) { c.Origins = []string{"*", "https://a.example", "a.example"} }, "origins[2]: a.example"},
 		"service":             {func(c *mycroft.Config) { c.Services = []string{"a", ""} }, "services[1]: empty"},
 		"service of a client": {func(c *mycroft.Config) { c.Services = []string{"error"} }, "services[0]: error"},
 	} {

@@ -16,7 +16,7 @@ import (
 // call is POST /rpc/NAME: the body is a JSON array of arguments or one value,
 // the answer the bare JSON value.
 func (s *server) call(w http.ResponseWriter, r *http.Request, name string) error {
-	q, err := query(r)
+	q, err := query(r, "timeout", "form")
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ type Event struct {
 
 // events is GET /events?topics=….
 func (s *server) events(w http.ResponseWriter, r *http.Request, _ string) error {
-	q, err := query(r)
+	q, err := query(r, "topics", "topic")
 	if err != nil {
 		return err
 	}
@@ -226,6 +226,19 @@ func (st *stream) send(data []byte) bool {
 	st.lost = 0
 	st.server.count.events.Add(1)
 	return true
+}
+
+// Room waits until the values kept for a new listener find half the queue
+// empty.
+func (st *stream) Room(ctx context.Context) error {
+	for {
+		if bytes, _ := st.out.Pending(); bytes < int(st.server.config.MaxQueue)/2 {
+			return ctx.Err()
+		}
+		if err := st.out.Flush(ctx); err != nil {
+			return err
+		}
+	}
 }
 
 // Expelled ends the stream.

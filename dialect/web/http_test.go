@@ -86,6 +86,7 @@ func TestEveryMistakeIsAClearError(t *testing.T) {
 		{"promised JSON that is none", "POST", "/topics/x", js, "{", 400, "not the JSON"},
 		{"promised text that is none", "POST", "/topics/x", "text/plain", "\xff", 400, "UTF-8"},
 		{"a body that is too large", "POST", "/topics/x", "", strings.Repeat("x", 101), 413, "web.max_body"},
+		{"a parameter that is none", "POST", "/topics/x?retian=1", "", "x", 400, "retain, qos, form"},
 		{"an impossible qos", "POST", "/topics/x?qos=3", "", "x", 400, "qos is 0, 1 or 2"},
 		{"an impossible retain", "POST", "/topics/x?retain=perhaps", "", "x", 400, "retain is true or false"},
 		{"a query that is none", "POST", "/topics/x?a=%zz", "", "x", 400, "query"},
@@ -108,8 +109,8 @@ func TestEveryMistakeIsAClearError(t *testing.T) {
 			}
 		})
 	}
-	if got := s.Broker.Counters().Snapshot()["web"]["requests_failed"]; got != 24 {
-		t.Errorf("%d requests are counted as failed, want 24", got)
+	if got := s.Broker.Counters().Snapshot()["web"]["requests_failed"]; got != 25 {
+		t.Errorf("%d requests are counted as failed, want 25", got)
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 
 // publish is POST /topics/TOPIC.
 func (s *server) publish(w http.ResponseWriter, r *http.Request, name string) error {
-	q, err := query(r)
+	q, err := query(r, "retain", "qos", "form")
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func formOf(q url.Values, contentType string, body []byte) (payload.Form, error)
 	case q.Has("form"):
 		var ok bool
 		if form, ok = payload.ParseForm(q.Get("form")); !ok || !slices.Contains(writable, form) {
-			return 0, bus.Errorf(bus.Invalid, "", "form is json, args, text, bytes, arrow or empty, not %q", q.Get("form"))
+			return 0, bus.Errorf(bus.Invalid, "", "form is json, args, text, bytes or empty, not %q", q.Get("form"))
 		}
 	case len(body) == 0:
 		return payload.Empty, nil
@@ -76,8 +76,6 @@ func formOf(q url.Values, contentType string, body []byte) (payload.Form, error)
 		form = payload.Text
 	case media == "application/octet-stream":
 		form = payload.Bytes
-	case media == "application/vnd.apache.arrow.stream":
-		form = payload.Arrow
 	default:
 		return payload.Sniff(body), nil
 	}
@@ -85,7 +83,7 @@ func formOf(q url.Values, contentType string, body []byte) (payload.Form, error)
 }
 
 // writable are the forms that a request may name.
-var writable = []payload.Form{payload.JSON, payload.Args, payload.Text, payload.Bytes, payload.Arrow, payload.Empty}
+var writable = []payload.Form{payload.JSON, payload.Args, payload.Text, payload.Bytes, payload.Empty}
 
 // checkBody refuses a body that is not what it was called.
 func checkBody(form payload.Form, body []byte) error {
@@ -124,11 +122,17 @@ func readJSON(text []byte, into any) error {
 	return json.Unmarshal(text, into)
 }
 
-// query parses the query with "+" for itself.
-func query(r *http.Request) (url.Values, error) {
+// query parses the query with "+" for itself, and refuses parameters that are
+// not known.
+func query(r *http.Request, known ...string) (url.Values, error) {
 	q, err := url.ParseQuery(strings.ReplaceAll(r.URL.RawQuery, "+", "%2B"))
 	if err != nil {
 		return nil, bus.Errorf(bus.Invalid, "", "the query: %w", err)
+	}
+	for name := range q {
+		if !slices.Contains(known, name) {
+			return nil, bus.Errorf(bus.Invalid, "", "there is no parameter %q here, only %s", name, strings.Join(known, ", "))
+		}
 	}
 	return q, nil
 }

@@ -106,7 +106,7 @@ func (s *server) ask(ctx context.Context, st *stream, r *bus.Request) (*payload.
 
 // reply hands a provider's answer to the call that waits for it.
 func (s *server) reply(w http.ResponseWriter, r *http.Request, name, id string) error {
-	q, err := query(r)
+	q, err := query(r, "error", "kind", "form")
 	if err != nil {
 		return err
 	}
