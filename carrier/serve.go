@@ -108,10 +108,10 @@ func (s *server) start(ctx context.Context, c net.Conn) {
 	}
 	s.mu.Unlock()
 	if full {
-		hardClose(c)
 		if s.o.Refused != nil {
-			s.o.Refused()
+			s.o.Refused() // counted by the time the client notices
 		}
+		hardClose(c)
 		return
 	}
 	s.handlers.Go(func() {
