@@ -184,13 +184,17 @@ func FuzzResponse(f *testing.F) {
 
 const plainFrame = `{"type":"recognizer_loop:utterance","data":{"utterances":["what time is it"],"lang":"en-us"},"context":{"source":"cli","destination":["skills"]}}`
 
+// scannerAllocations is how many allocations of encoding/json's own may come on
+// top of ours.
+var scannerAllocations = 0.0
+
 func TestParseAllocatesOnlyTheType(t *testing.T) {
 	frame := []byte(plainFrame)
 	if n := testing.AllocsPerRun(100, func() {
 		if _, err := packet.Parse(frame); err != nil {
 			t.Error(err)
 		}
-	}); n > 1 {
+	}); n > 1+scannerAllocations {
 		t.Errorf("%v allocations, want at most 1", n)
 	}
 	buf := make([]byte, 0, 1024)
