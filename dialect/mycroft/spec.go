@@ -2,7 +2,6 @@ package mycroft
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"net"
 	"strings"
@@ -28,7 +27,7 @@ type Config struct {
 	On            bool          `yaml:"enabled" help:"Whether to speak this dialect."`
 	Listen        string        `yaml:"listen" help:"Address and port of the hub. Other machines can reach it when this is not a loopback address."`
 	Route         string        `yaml:"route" help:"Path of the WebSocket; clients are refused on any other."`
-	TLS           TLS           `yaml:"tls" help:"Serve wss instead of ws."`
+	TLS           dialect.TLS   `yaml:"tls" help:"Serve wss instead of ws."`
 	MaxMessage    config.Size   `yaml:"max_message" help:"Largest frame accepted; a client that sends more is disconnected (close code 1009)."`
 	MaxQueue      config.Size   `yaml:"max_queue" help:"Bytes that wait for a client that reads slowly; beyond it the client is disconnected."`
 	MaxClients    int           `yaml:"max_clients" help:"Clients connected at a time."`
@@ -38,12 +37,6 @@ type Config struct {
 	Export        []string      `yaml:"export" help:"Topics that are sent to the hub's clients."`
 	Origins       []string      `yaml:"origins" help:"Web origins (https://host) whose pages may connect, besides this machine's and this server's own; \"*\" allows every page, as the original hubs do."`
 	Services      []string      `yaml:"services" help:"Message types that skills answer; the rest of the bus can call them."`
-}
-
-// TLS names the files of a certificate.
-type TLS struct {
-	Cert string `yaml:"cert" help:"Certificate file (PEM); empty is no TLS."`
-	Key  string `yaml:"key" help:"Private key file (PEM)."`
 }
 
 // Defaults returns the settings that work without a configuration.
@@ -76,9 +69,7 @@ func (c *Config) Validate() []dialect.Problem {
 	if !strings.HasPrefix(c.Route, "/") {
 		bad("route", "must begin with /")
 	}
-	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
-		bad("tls", "cert and key go together")
-	}
+	all = append(all, c.TLS.Validate()...)
 	if c.MaxMessage < 1 {
 		bad("max_message", "must be at least 1")
 	}
@@ -139,19 +130,9 @@ func (s *server) Listeners() []dialect.Listener {
 }
 
 func (s *server) bind(ctx context.Context) (dialect.Bound, error) {
-	var tc *tls.Config
-	scheme := "ws"
-	if s.config.TLS.Cert != "" {
-		var err error
-		if tc, err = carrier.LoadTLS(s.config.TLS.Cert, s.config.TLS.Key, ""); err != nil {
-			return nil, err
-		}
-		scheme = "wss"
-	}
-	return dialect.BindStream(ctx, dialect.StreamListener{
-		Endpoint: carrier.Endpoint{Network: "tcp", Address: s.config.Listen, TLS: tc},
-		Scheme:   scheme,
-		Path:     s.config.Route,
-		Serve:    s.hub.serve,
+	return dialect.BindTCP(ctx, s.config.Listen, s.config.TLS, dialect.StreamListener{
+		Scheme: "ws",
+		Path:   s.config.Route,
+		Serve:  s.hub.serve,
 	})
 }

@@ -166,7 +166,7 @@ func TestConnectionsAreBoundedUntilOneCloses(t *testing.T) {
 
 func TestIndexOverTLSNamesHTTPS(t *testing.T) {
 	cert, key, trust := certificate(t)
-	_, url := start(t, func(c *web.Config) { c.TLS = web.TLS{Cert: cert, Key: key} })
+	_, url := start(t, func(c *web.Config) { c.TLS = dialect.TLS{Cert: cert, Key: key} })
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: trust, DisableKeepAlives: true}}
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	if err != nil {

@@ -2,11 +2,9 @@ package web
 
 import (
 	"context"
-	"crypto/tls"
 	"net"
 	"time"
 
-	"omnibus/carrier"
 	"omnibus/config"
 	"omnibus/dialect"
 )
@@ -24,7 +22,7 @@ func Spec() dialect.Spec {
 type Config struct {
 	On          bool          `yaml:"enabled" help:"Whether to speak this dialect."`
 	Listen      string        `yaml:"listen" help:"Address and port of the HTTP server. Other machines can reach it when this is not a loopback address. Requests that come in by a loopback address must call the server localhost, by an IP address, or by a name that stands here or in web.origins."`
-	TLS         TLS           `yaml:"tls" help:"Serve https instead of http."`
+	TLS         dialect.TLS   `yaml:"tls" help:"Serve https instead of http."`
 	MaxBody     config.Size   `yaml:"max_body" help:"Largest request body; larger ones are answered with status 413."`
 	MaxQueue    config.Size   `yaml:"max_queue" help:"Bytes of events that wait for a listener that reads slowly; beyond it events are lost and counted."`
 	MaxClients  int           `yaml:"max_clients" help:"Connections at a time."`
@@ -34,12 +32,6 @@ type Config struct {
 	Heartbeat   time.Duration `yaml:"heartbeat" help:"How often a quiet event stream gets a comment line, so that proxies keep it open."`
 	Grace       time.Duration `yaml:"grace" help:"How long requests may take to end at shutdown."`
 	Origins     []string      `yaml:"origins" help:"Web origins (https://host) whose pages may publish, call and provide services, besides this server's own. Their hosts are also names by which this server may be called."`
-}
-
-// TLS names the files of a certificate.
-type TLS struct {
-	Cert string `yaml:"cert" help:"Certificate file (PEM); empty is no TLS."`
-	Key  string `yaml:"key" help:"Private key file (PEM)."`
 }
 
 // Defaults returns the settings that work without a configuration.
@@ -69,9 +61,7 @@ func (c *Config) Validate() []dialect.Problem {
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		bad("listen", "want host:port, such as 127.0.0.1:8080: "+err.Error())
 	}
-	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
-		bad("tls", "cert and key go together")
-	}
+	all = append(all, c.TLS.Validate()...)
 	if c.MaxBody < 1 {
 		bad("max_body", "must be at least 1")
 	}
@@ -108,18 +98,8 @@ func (s *server) Listeners() []dialect.Listener {
 }
 
 func (s *server) bind(ctx context.Context) (dialect.Bound, error) {
-	var tc *tls.Config
-	scheme := "http"
-	if s.config.TLS.Cert != "" {
-		var err error
-		if tc, err = carrier.LoadTLS(s.config.TLS.Cert, s.config.TLS.Key, ""); err != nil {
-			return nil, err
-		}
-		scheme = "https"
-	}
-	return dialect.BindStream(ctx, dialect.StreamListener{
-		Endpoint: carrier.Endpoint{Network: "tcp", Address: s.config.Listen, TLS: tc},
-		Scheme:   scheme,
-		Serve:    s.serve,
+	return dialect.BindTCP(ctx, s.config.Listen, s.config.TLS, dialect.StreamListener{
+		Scheme: "http",
+		Serve:  s.serve,
 	})
 }
