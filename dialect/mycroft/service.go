@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"slices"
 	"strings"
 	"sync"
 
@@ -93,7 +94,7 @@ func (h *hub) call(ctx context.Context, r *bus.Request) (*payload.Value, error) 
 	c := &skillCall{id: rand.Text(), answer: make(chan skillAnswer, 1)}
 	h.calls.add(r.Service, c)
 	defer h.calls.remove(r.Service, c)
-	extra := bus.MakeHeaders(append(r.Headers.List()[:len(r.Headers.List()):len(r.Headers.List())], bus.Header{Key: callKey, Value: c.id})...)
+	extra := bus.MakeHeaders(slices.Concat(r.Headers.List(), []bus.Header{{Key: callKey, Value: c.id}})...)
 	if err := h.broadcast(packet.Append(nil, r.Service, d, mapping.Context(extra))); err != nil {
 		return nil, err
 	}

@@ -47,7 +47,7 @@ type LimitsSettings struct {
 	Calls         int         `yaml:"calls" help:"Calls of one peer under way at a time."`
 	MessageBytes  config.Size `yaml:"message_bytes" help:"Largest payload of a message."`
 	Retained      int         `yaml:"retained" help:"Retained values."`
-	RetainedBytes config.Size `yaml:"retained_bytes" help:"Size of all retained payloads together."`
+	RetainedBytes config.Size `yaml:"retained_bytes" help:"What all retained values take together: payloads, names and headers, and about 512 bytes each."`
 }
 
 // DialectSettings is the section of one dialect.
@@ -58,6 +58,7 @@ type DialectSettings struct {
 
 // Defaults returns the settings for a list of dialects.
 func Defaults(specs []dialect.Spec) *Settings {
+	l := broker.DefaultLimits()
 	s := &Settings{
 		Log: LogSettings{Level: "info", Format: "text"},
 		Broker: BrokerSettings{
@@ -65,8 +66,8 @@ func Defaults(specs []dialect.Spec) *Settings {
 			Policy:      bus.FirstUp.String(),
 			Grace:       5 * time.Second,
 			Limits: LimitsSettings{
-				Peers: 100_000, Subscriptions: 10_000, Services: 1_000, Calls: 1_000,
-				MessageBytes: 32 << 20, Retained: 1_000_000, RetainedBytes: 1 << 30,
+				Peers: l.Peers, Subscriptions: l.Subscriptions, Services: l.Services, Calls: l.Calls,
+				MessageBytes: config.Size(l.MessageBytes), Retained: l.Retained, RetainedBytes: config.Size(l.RetainedBytes),
 			},
 		},
 	}
