@@ -11,6 +11,7 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"net"
 )
 
@@ -86,7 +87,8 @@ type Authenticator interface {
 // Conversation is the login of one peer, in as many steps as its method needs.
 type Conversation interface {
 	// Next takes the peer's proof (nil at the first step) and returns either
-	// a challenge to send to it, or the principal when it is admitted.
+	// a challenge to send to it, or the principal when it is admitted, which
+	// may come with last bytes to send.
 	Next(ctx context.Context, proof []byte) (challenge []byte, p *Principal, err error)
 }
 
@@ -99,11 +101,19 @@ type Authorizer interface {
 // ErrDenied is wrapped by every error that refuses a login.
 var ErrDenied = errors.New("access denied")
 
-// Open admits everybody under the name they give and allows everything.
+// ErrMethod is wrapped by the error that refuses a login, besides ErrDenied, when
+// its Credentials name a Method that there is not.
+var ErrMethod = errors.New("there is no such method of login")
+
+// Open admits everybody under the name they give and allows everything. It has no
+// methods of challenge and response.
 type Open struct{}
 
 // Begin admits c.
 func (Open) Begin(_ context.Context, c *Credentials) (Conversation, error) {
+	if c.Method != "" {
+		return nil, fmt.Errorf("%w: %.80q: %w", ErrMethod, c.Method, ErrDenied)
+	}
 	return Admitted(Principal{Name: c.Name}), nil
 }
 

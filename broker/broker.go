@@ -66,10 +66,11 @@ type Broker struct {
 		refused, denied, oversize, limited, panics, dropped, undecodable, expelled *counter
 	}
 
-	mu     sync.Mutex
+	mu     sync.Mutex // taken before a peer's, never after
 	closed bool
 	spaces map[string]*space
-	peers  map[*peer]struct{}
+	peers  map[*peer]struct{} // connected or not
+	absent int                // those whose connection is gone
 	named  map[peerKey]*peer
 }
 

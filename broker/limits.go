@@ -6,6 +6,7 @@ import "math"
 // limit. Each has a counter that shows when it bites.
 type Limits struct {
 	Peers         int   // connected at a time
+	Sessions      int   // whose connection is gone
 	Subscriptions int   // of one peer
 	Services      int   // of one peer
 	Calls         int   // of one peer, under way at a time
@@ -18,7 +19,8 @@ type Limits struct {
 func DefaultLimits() Limits {
 	return Limits{
 		Peers:         100_000,
-		Subscriptions: 10_000,
+		Sessions:      100_000,
+		Subscriptions: 100_000,
 		Services:      1_000,
 		Calls:         1_000,
 		MessageBytes:  32 << 20,
@@ -30,6 +32,7 @@ func DefaultLimits() Limits {
 func (l *Limits) defaults() {
 	d := DefaultLimits()
 	limit(&l.Peers, d.Peers)
+	limit(&l.Sessions, d.Sessions)
 	limit(&l.Subscriptions, d.Subscriptions)
 	limit(&l.Services, d.Services)
 	limit(&l.Calls, d.Calls)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"omnibus/auth"
 	"omnibus/bus"
@@ -19,7 +20,7 @@ import (
 type peer struct {
 	broker    *Broker
 	hello     *dialect.Hello
-	principal *auth.Principal
+	principal atomic.Pointer[auth.Principal] // changes when a session is continued
 	space     *space
 	key       *peerKey // nil when its name is no identity
 
@@ -34,15 +35,23 @@ type peer struct {
 	exposures   map[*bus.Exposure]struct{}
 	subscribing int // places taken by subscriptions that are being made
 	exposing    int
+	will        *bus.Message
+	willLife    time.Duration
+	suspended   bool // its connection is gone
 }
 
-func (p *peer) Principal() *auth.Principal { return p.principal }
+func (p *peer) Principal() *auth.Principal { return p.principal.Load() }
 
 // Publish admits and routes a message; see dialect.Publisher.
 func (p *peer) Publish(m *bus.Message) (bus.Receipt, error) {
 	if p.gone.Load() {
 		return bus.Receipt{}, bus.ErrClosed
 	}
+	return p.publish(m)
+}
+
+// publish is Publish also for one that is leaving.
+func (p *peer) publish(m *bus.Message) (bus.Receipt, error) {
 	if n := len(m.Payload.Data()); n > p.broker.opts.Limits.MessageBytes {
 		p.broker.count.oversize.Add(1)
 		return bus.Receipt{}, bus.Errorf(bus.TooLarge, m.Topic,
@@ -57,7 +66,7 @@ func (p *peer) Publish(m *bus.Message) (bus.Receipt, error) {
 
 // allow asks the access rules.
 func (p *peer) allow(a auth.Action, name string) error {
-	if p.broker.open || p.broker.opts.Access.Allow(p.principal, a, name) {
+	if p.broker.open || p.broker.opts.Access.Allow(p.principal.Load(), a, name) {
 		return nil
 	}
 	p.broker.count.denied.Add(1)
@@ -65,10 +74,10 @@ func (p *peer) allow(a auth.Action, name string) error {
 }
 
 func (p *peer) who() string {
-	if p.principal.Name == "" {
-		return "an anonymous peer"
+	if name := p.principal.Load().Name; name != "" {
+		return name
 	}
-	return p.principal.Name
+	return "an anonymous peer"
 }
 
 // Deliver hands a message to the session if it may have it. A session that
@@ -78,7 +87,7 @@ func (p *peer) Deliver(m *bus.Message, s *bus.Subscription) {
 		return
 	}
 	defer p.recovered(m)
-	if !p.broker.open && !p.broker.opts.Access.Allow(p.principal, auth.Receive, m.Topic) {
+	if !p.broker.open && !p.broker.opts.Access.Allow(p.principal.Load(), auth.Receive, m.Topic) {
 		p.broker.count.denied.Add(1)
 		return
 	}
@@ -224,8 +233,11 @@ func (p *peer) Call(ctx context.Context, name string, args *payload.Value, o dia
 // that it may call.
 func (p *peer) Callable(name string) bool {
 	return p.space.bus.Exposed(name, p.hello.Origin) &&
-		(p.broker.open || p.broker.opts.Access.Allow(p.principal, auth.Call, name))
+		(p.broker.open || p.broker.opts.Access.Allow(p.principal.Load(), auth.Call, name))
 }
+
+// Replay delivers what is kept; see dialect.Subscriptions.
+func (p *peer) Replay(s *bus.Subscription) func() bool { return p.space.retained.replay(s) }
 
 // Leave ends all that the peer holds; see dialect.Peer.
 func (p *peer) Leave() { p.end(bus.ErrClosed, func(error) {}) }
@@ -251,6 +263,7 @@ func (p *peer) end(why error, tell func(error)) bool {
 	subs, exposures := p.subs, p.exposures
 	p.subs, p.exposures = nil, nil
 	p.mu.Unlock()
+	p.PublishWill()
 	for s := range subs {
 		s.Unsubscribe()
 	}

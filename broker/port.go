@@ -17,15 +17,15 @@ func (b *Broker) Hello(ctx context.Context, h *dialect.Hello) (dialect.Joining, 
 	}
 	c, err := b.opts.Auth.Begin(ctx, &h.Credentials)
 	if err != nil {
-		return nil, b.refuse(h, err)
+		return nil, b.refuse(&h.Credentials, err)
 	}
 	return &joining{broker: b, hello: h, talk: c}, nil
 }
 
 // refuse counts and logs a login that failed.
-func (b *Broker) refuse(h *dialect.Hello, err error) error {
+func (b *Broker) refuse(c *auth.Credentials, err error) error {
 	b.count.refused.Add(1)
-	b.log.Warn("a login was refused", "dialect", h.Dialect, "name", h.Name, "remote", h.Remote, "err", err)
+	b.log.Warn("a login was refused", "dialect", c.Dialect, "name", c.Name, "remote", c.Remote, "err", err)
 	if errors.Is(err, auth.ErrDenied) {
 		return &bus.Error{Kind: bus.Refused, Text: err.Error(), Err: err}
 	}
@@ -50,26 +50,30 @@ func (j *joining) Next(ctx context.Context, proof []byte) ([]byte, dialect.Peer,
 	}
 	j.over = true
 	if err != nil {
-		return nil, nil, j.broker.refuse(j.hello, err)
+		return nil, nil, j.broker.refuse(&j.hello.Credentials, err)
 	}
 	p, err := j.broker.admit(j.hello, principal)
 	if err != nil {
 		return nil, nil, err
 	}
-	return nil, p, nil
+	return challenge, p, nil
 }
 
-// admit makes the peer. A peer it takes the name from is expelled first.
-func (b *Broker) admit(h *dialect.Hello, principal *auth.Principal) (*peer, error) {
-	p := &peer{broker: b, hello: h, principal: principal, space: b.space(principal.Tenant), ended: make(chan struct{})}
+// admit makes the peer, or finds the session that it continues. Any other peer it
+// takes the name from is expelled first.
+func (b *Broker) admit(h *dialect.Hello, principal *auth.Principal) (dialect.Peer, error) {
+	p := &peer{broker: b, hello: h, space: b.space(principal.Tenant), ended: make(chan struct{})}
+	p.principal.Store(principal)
 	p.ctx, p.cancel = context.WithCancelCause(context.Background())
 	key := peerKey{principal.Tenant, h.Dialect, h.Name}
 	for {
-		old, err := b.enter(p, key)
-		if err != nil {
+		old, continues, err := b.enter(p, key)
+		switch {
+		case err != nil:
 			return nil, err
-		}
-		if old == nil {
+		case continues:
+			return resumed{old}, nil
+		case old == nil:
 			return p, nil
 		}
 		if old.expel(dialect.ErrTakenOver) {
@@ -79,31 +83,34 @@ func (b *Broker) admit(h *dialect.Hello, principal *auth.Principal) (*peer, erro
 	}
 }
 
-// enter lists the peer, or returns the one that must go first.
-func (b *Broker) enter(p *peer, key peerKey) (old *peer, err error) {
+// enter lists the peer, or returns the one that it continues or that must go
+// first.
+func (b *Broker) enter(p *peer, key peerKey) (old *peer, continues bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
-		return nil, bus.ErrClosed
+		return nil, false, bus.ErrClosed
 	}
 	unique := key.name != "" && p.hello.Duplicate != dialect.AllowDuplicate
-	if old := b.named[key]; unique && old != nil {
+	old = b.named[key]
+	full := len(b.peers)-b.absent >= b.opts.Limits.Peers && (old == nil || old.isSuspended())
+	if unique && old != nil && !full {
 		if p.hello.Duplicate == dialect.RefuseDuplicate {
 			b.count.refused.Add(1)
-			return nil, &bus.Error{Kind: bus.Refused, Text: fmt.Sprintf("%q: %v", key.name, dialect.ErrDuplicate), Err: dialect.ErrDuplicate}
+			return nil, false, &bus.Error{Kind: bus.Refused, Text: fmt.Sprintf("%q: %v", key.name, dialect.ErrDuplicate), Err: dialect.ErrDuplicate}
 		}
-		return old, nil
+		return old, old.resume(p.hello, p.principal.Load()), nil
 	}
-	if len(b.peers) >= b.opts.Limits.Peers {
+	if full {
 		b.count.limited.Add(1)
-		return nil, bus.Errorf(bus.Full, "", "%d peers are connected, which is the limit (broker.limits.peers)", len(b.peers))
+		return nil, false, bus.Errorf(bus.Full, "", "%d peers are connected, which is the limit (broker.limits.peers)", len(b.peers)-b.absent)
 	}
 	b.peers[p] = struct{}{}
 	if unique {
 		p.key = &key
 		b.named[key] = p
 	}
-	return nil, nil
+	return nil, false, nil
 }
 
 // remove strikes a peer off the lists.
@@ -111,6 +118,9 @@ func (b *Broker) remove(p *peer) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.peers, p)
+	if p.isSuspended() {
+		b.absent--
+	}
 	if p.key != nil && b.named[*p.key] == p {
 		delete(b.named, *p.key)
 	}

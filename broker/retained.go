@@ -130,6 +130,20 @@ func (r *retained) Attached(s *bus.Subscription) {
 	}
 }
 
+// replay is Attached for a subscription that asks for it, a message at a time.
+func (r *retained) replay(s *bus.Subscription) (next func() bool) {
+	all := r.match(s.Pattern())
+	return func() bool {
+		if len(all) == 0 {
+			return false
+		}
+		m := all[0]
+		all = all[1:]
+		r.deliver(s, m)
+		return len(all) > 0
+	}
+}
+
 // Detached has nothing to do: nothing is kept for a subscription.
 func (r *retained) Detached(*bus.Subscription) {}
 

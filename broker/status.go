@@ -20,7 +20,8 @@ type Status struct {
 	UptimeSeconds int64                       `json:"uptime_seconds"`
 	Engine        string                      `json:"engine"`
 	Durability    string                      `json:"durability"`
-	Peers         map[string]int              `json:"peers"` // by dialect
+	Peers         map[string]int              `json:"peers"`    // connected, by dialect
+	Sessions      map[string]int              `json:"sessions"` // whose connection is gone, by dialect
 	Subscriptions int                         `json:"subscriptions"`
 	Services      []string                    `json:"services"`
 	Retained      int                         `json:"retained"`
@@ -37,6 +38,7 @@ func (b *Broker) Status() Status {
 		Engine:        promise.Name,
 		Durability:    promise.Durability.String(),
 		Peers:         make(map[string]int),
+		Sessions:      make(map[string]int),
 		Subscriptions: s.bus.SubscriptionCount(),
 		Services:      []string{},
 		Retained:      s.retained.len(),
@@ -48,7 +50,11 @@ func (b *Broker) Status() Status {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for p := range b.peers {
-		if p.space == s && !p.hello.Internal {
+		switch {
+		case p.space != s || p.hello.Internal:
+		case p.isSuspended():
+			st.Sessions[p.hello.Dialect]++
+		default:
 			st.Peers[p.hello.Dialect]++
 		}
 	}

@@ -126,6 +126,10 @@ func (b *Bus) PublishVia(m *Message, relay func(*Message)) (Receipt, error) {
 	if relay != nil {
 		relay(m)
 	}
+	shared := m.kept == m // others may publish it at the same time
+	if !shared {
+		m.begin()
+	}
 	n := 0
 	var scratch [8]*topic.Leaf[*Subscription]
 	for _, leaf := range b.index.Match(m.Topic, scratch[:0]) {
@@ -135,6 +139,9 @@ func (b *Bus) PublishVia(m *Message, relay func(*Message)) (Receipt, error) {
 				n++
 			}
 		}
+	}
+	if !shared {
+		m.finish()
 	}
 	return Receipt{Receivers: n, Position: pos}, nil
 }

@@ -43,9 +43,14 @@ type Message struct {
 	// Expires is when it ceases to be worth delivering, in Unix nanoseconds;
 	// zero is never.
 	Expires int64
+	// Batch, when its publisher has one, takes what is to be flushed once the
+	// publisher has handled all that it has read.
+	Batch *Batch
 
 	codecs *payload.Codecs // those of the payload
 	kept   *Message        // the copy for all who keep; itself, if it is one
+	route  *routing        // for the one goroutine that routes it; nil at other times
+	own    *routing        // the memory of route, used again
 }
 
 // use hands in the converters. A message that many read has them already and is
@@ -87,7 +92,7 @@ func (m *Message) Clone() *Message {
 // Reset makes m as new, for use again.
 func (m *Message) Reset() {
 	m.Topic, m.ID, m.Origin, m.Headers = "", "", nil, Headers{}
-	m.QoS, m.Retain, m.Stored, m.Expires, m.kept = 0, false, false, 0, nil
+	m.QoS, m.Retain, m.Stored, m.Expires, m.kept, m.Batch = 0, false, false, 0, nil, nil
 	m.Payload.Set(payload.Empty, nil)
 }
 

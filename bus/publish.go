@@ -110,6 +110,7 @@ func publish[T any](ctx context.Context, b *Bus, name string, v T, w *waiter) er
 		if _, err := b.opts.Keeper.Keep(m); err != nil {
 			return err
 		}
+		m.begin()
 	}
 	var failed error
 	var scratch [8]*topic.Leaf[*Subscription]
@@ -130,6 +131,7 @@ func publish[T any](ctx context.Context, b *Bus, name string, v T, w *waiter) er
 			} else {
 				if m == nil {
 					m = b.message(name, v)
+					m.begin()
 				}
 				err = deliver(ctx, s, m, w)
 			}
@@ -137,6 +139,9 @@ func publish[T any](ctx context.Context, b *Bus, name string, v T, w *waiter) er
 				failed = errors.Join(failed, err)
 			}
 		}
+	}
+	if m != nil {
+		m.finish()
 	}
 	return failed
 }

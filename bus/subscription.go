@@ -68,6 +68,9 @@ func (b *Bus) attach(s *Subscription) error {
 // Pattern returns what s subscribes to.
 func (s *Subscription) Pattern() topic.Pattern { return s.pattern }
 
+// Tag returns what the receiver gave it in the options.
+func (s *Subscription) Tag() any { return s.opts.Tag }
+
 // Options returns the terms that s was made with.
 func (s *Subscription) Options() AttachOptions { return s.opts }
 

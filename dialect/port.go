@@ -39,13 +39,18 @@ type Hello struct {
 	// accepted and before anybody else gets it, on the peer's goroutine. A
 	// dialect that echoes on its own link (a hub) does so here.
 	Relay func(m *bus.Message)
+	// Session, when set, makes the peer a session that may outlive its
+	// connection, kept under its name. Duplicate is then TakeOver.
+	Session *SessionTerms
 }
 
 // Joining is the conversation of a peer that is not yet admitted.
 type Joining interface {
 	// Next takes the peer's proof, nil at the first step, and returns a
-	// challenge to send or the peer, admitted. An error ends the
-	// conversation: errors.Is(err, auth.ErrDenied) when the login is wrong.
+	// challenge to send or the peer, admitted; with the peer there may be
+	// bytes that prove to it who we are. An error ends the conversation:
+	// errors.Is(err, auth.ErrDenied) when the login is wrong, auth.ErrMethod
+	// when there is no such way to log in.
 	Next(ctx context.Context, proof []byte) (challenge []byte, p Peer, err error)
 }
 
@@ -66,12 +71,14 @@ func Join(ctx context.Context, port Port, h *Hello) (Peer, error) {
 	return p, nil
 }
 
-// Peer is what an admitted session may do. Publish may be called from one
-// goroutine at a time, the rest from any.
+// Peer is what an admitted session may do, from any goroutine. The order of
+// messages is that of the calls of Publish by one goroutine; a Relay is called by
+// all of them.
 type Peer interface {
 	Publisher
 	Subscriptions
 	Services
+	Sessions
 	// Principal is who the peer has shown to be.
 	Principal() *auth.Principal
 	// Leave ends everything the peer holds: subscriptions, services, calls.
@@ -95,6 +102,11 @@ type Subscriptions interface {
 	// Unsubscribe ends one of the peer's subscriptions and reports whether
 	// there was something to end.
 	Unsubscribe(s *bus.Subscription) bool
+	// Replay delivers what is kept for new subscribers once more to one of the
+	// peer's subscriptions, or for the first time if it was made with NewsOnly.
+	// Each call of next delivers at most one message, on the caller's
+	// goroutine, and reports whether there may be more.
+	Replay(s *bus.Subscription) (next func() bool)
 }
 
 // Terms are the terms of a subscription, beyond its pattern.
@@ -161,7 +173,7 @@ const (
 	RefuseDuplicate
 )
 
-// The reasons for which a peer is expelled or refused over its name.
+// The reasons for which a peer is expelled or refused.
 var (
 	ErrTakenOver = errors.New("the session was taken over by another connection of the same name")
 	ErrDuplicate = errors.New("somebody of that name is connected already")

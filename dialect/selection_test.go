@@ -46,6 +46,7 @@ func (p *port) Next(_ context.Context, proof []byte) ([]byte, dialect.Peer, erro
 
 // peer subscribes on a bus of its own.
 type peer struct {
+	dialect.Sessions
 	bus    *bus.Bus
 	terms  []dialect.Terms
 	got    []string
@@ -69,6 +70,7 @@ func (p *peer) Deliver(m *bus.Message, s *bus.Subscription) {
 
 func (*peer) Publish(*bus.Message) (bus.Receipt, error)         { return bus.Receipt{}, bus.ErrClosed }
 func (*peer) Unsubscribe(*bus.Subscription) bool                { return false }
+func (*peer) Replay(*bus.Subscription) func() bool              { return nil }
 func (*peer) Expose(string, bus.Service) (*bus.Exposure, error) { return nil, bus.ErrClosed }
 func (*peer) Callable(string) bool                              { return false }
 func (*peer) Principal() *auth.Principal                        { return &auth.Principal{Name: "ada"} }

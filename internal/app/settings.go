@@ -42,6 +42,7 @@ type BrokerSettings struct {
 // LimitsSettings bound peers.
 type LimitsSettings struct {
 	Peers         int         `yaml:"peers" help:"Peers connected at a time."`
+	Sessions      int         `yaml:"sessions" help:"Sessions kept for clients that are away."`
 	Subscriptions int         `yaml:"subscriptions" help:"Subscriptions of one peer."`
 	Services      int         `yaml:"services" help:"Services that one peer exposes."`
 	Calls         int         `yaml:"calls" help:"Calls of one peer under way at a time."`
@@ -66,7 +67,7 @@ func Defaults(specs []dialect.Spec) *Settings {
 			Policy:      bus.FirstUp.String(),
 			Grace:       5 * time.Second,
 			Limits: LimitsSettings{
-				Peers: l.Peers, Subscriptions: l.Subscriptions, Services: l.Services, Calls: l.Calls,
+				Peers: l.Peers, Sessions: l.Sessions, Subscriptions: l.Subscriptions, Services: l.Services, Calls: l.Calls,
 				MessageBytes: config.Size(l.MessageBytes), Retained: l.Retained, RetainedBytes: config.Size(l.RetainedBytes),
 			},
 		},
@@ -161,6 +162,7 @@ func (l *LimitsSettings) validate() (all []dialect.Problem) {
 		n    int64
 	}{
 		{"peers", int64(l.Peers)},
+		{"sessions", int64(l.Sessions)},
 		{"subscriptions", int64(l.Subscriptions)},
 		{"services", int64(l.Services)},
 		{"calls", int64(l.Calls)},
@@ -183,7 +185,7 @@ func (b *BrokerSettings) options() broker.Options {
 		CallTimeout: b.CallTimeout,
 		Policy:      policy,
 		Limits: broker.Limits{
-			Peers: l.Peers, Subscriptions: l.Subscriptions, Services: l.Services, Calls: l.Calls,
+			Peers: l.Peers, Sessions: l.Sessions, Subscriptions: l.Subscriptions, Services: l.Services, Calls: l.Calls,
 			MessageBytes: int(l.MessageBytes), Retained: l.Retained, RetainedBytes: int64(l.RetainedBytes),
 		},
 	}

@@ -1,0 +1,336 @@
+package mqtt
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"omnibus/bus"
+	"omnibus/carrier"
+	"omnibus/dialect/mqtt/packet"
+)
+
+// conn is one network connection. Its fields belong to the goroutine that reads
+// it, but for those that say otherwise.
+type conn struct {
+	server  *server
+	nc      net.Conn
+	out     *carrier.Outbox // anybody's
+	in      *carrier.Input
+	session *session
+	batch   bus.Batch
+
+	// Set before the session has the connection, and then read by anybody.
+	version packet.Version
+	limits  packet.Limits // what the client takes
+	window  int           // messages of QoS 1 and 2 under way to it
+	outward *aliases      // under the outbox's lock; nil for none
+
+	keepAlive time.Duration // a client that says nothing for so long is gone; 0 for ever
+	seen      atomic.Int64  // when it last said something: nanoseconds of the Unix clock
+	timer     *time.Timer   // looks at seen
+	ending    atomic.Uint32 // the reason that end was called with, plus one
+	joined    atomic.Bool   // CONNACK has been sent
+	clean     bool          // it has said goodbye, so that its will is not published
+	replaced  bool          // under the session's lock: another connection continues the session
+
+	publishing *publishing // nil until the client publishes
+	replays    sync.WaitGroup
+	method     string // of its enhanced authentication
+	login      *login // while it authenticates again
+	calls      *calls // nil until it calls a service
+}
+
+// connection serves one client from its first byte to its last.
+func (s *server) connection(raw net.Conn, open func(net.Conn) (net.Conn, error)) {
+	nc, err := open(raw)
+	if err != nil {
+		s.handshakeFailed(raw, err)
+		return
+	}
+	c := &conn{server: s, nc: nc, in: carrier.NewInput(nc)}
+	c.out = carrier.NewOutbox(nc, carrier.OutboxOptions{
+		MaxBytes: int(s.config.MaxQueue),
+		OnError:  func(error) { c.interrupt() },
+		OnRoom:   c.room,
+	})
+	if !s.enter(c) {
+		return
+	}
+	defer s.leave(c)
+	s.count.connections.Add(1)
+	err = c.connect()
+	if err == nil {
+		err = c.read()
+	}
+	c.finish(err)
+}
+
+func (s *server) handshakeFailed(nc net.Conn, err error) {
+	log := s.log.With("remote", nc.RemoteAddr())
+	if errors.Is(err, carrier.ErrOrigin) {
+		s.count.crossSite.Add(1)
+		log.Warn("a page of another web site was refused; its origin can be allowed under mqtt.websocket.origins", "err", err)
+		return
+	}
+	s.count.malformed.Add(1)
+	log.Info("a WebSocket handshake failed", "err", err)
+}
+
+// A batch is flushed at the end of what was read, or when it is large: the first of
+// its receivers should not wait for the last packet of a long read.
+const fullBatch = 2048
+
+// read handles packets until the connection ends.
+func (c *conn) read() error {
+	for {
+		need, err := c.packets()
+		c.batch.Flush()
+		if err != nil {
+			return err
+		}
+		if err := c.in.Fill(need); err != nil {
+			return err
+		}
+		c.seen.Store(time.Now().UnixNano())
+	}
+}
+
+// packets handles the packets that have arrived, and returns how many bytes the
+// next one needs in all.
+func (c *conn) packets() (need int, err error) {
+	limit := int(c.server.config.MaxPacket)
+	published, work := 0, 0
+	defer func() {
+		if published > 0 {
+			c.server.count.received.Add(int64(published))
+		}
+	}()
+	for {
+		buf := c.in.Bytes()
+		h, body, n, err := packet.Frame(buf, limit)
+		if err != nil {
+			return 0, err
+		}
+		if n == 0 {
+			return packet.Length(buf, limit)
+		}
+		if h.Type == packet.PUBLISH {
+			published++
+			var receivers int
+			receivers, err = c.publish(h, body)
+			work += 1 + receivers
+		} else {
+			err = c.handle(h, body)
+		}
+		if err != nil {
+			return 0, err
+		}
+		c.in.Discard(n)
+		if work >= fullBatch {
+			work = 0
+			c.batch.Flush()
+		}
+	}
+}
+
+// handle is one packet other than PUBLISH.
+func (c *conn) handle(h packet.Header, body []byte) error {
+	switch h.Type {
+	case packet.PUBACK, packet.PUBREC, packet.PUBREL, packet.PUBCOMP:
+		return c.acknowledged(h, body)
+	case packet.PINGREQ:
+		if err := packet.DecodePing(h, body, c.version); err != nil {
+			return err
+		}
+		return c.answer(packet.AppendPingresp) // MQTT-3.12.4-1
+	case packet.SUBSCRIBE:
+		return c.subscribe(h, body)
+	case packet.UNSUBSCRIBE:
+		return c.unsubscribe(h, body)
+	case packet.DISCONNECT:
+		return c.disconnected(h, body)
+	case packet.AUTH:
+		return c.reauthenticate(h, body)
+	case packet.CONNECT:
+		return breach(packet.ProtocolError, "a second CONNECT (MQTT-3.1.0-2)")
+	}
+	return breach(packet.ProtocolError, "%v is not sent by clients", h.Type)
+}
+
+// answer sends a packet that must not be lost. A client that takes none of them is
+// read no further until there is room.
+func (c *conn) answer(appendTo func(dst []byte) []byte) error {
+	for {
+		kick, err := c.out.CommitLater(appendTo(c.out.Begin()))
+		if kick {
+			c.batch.Add(c.out)
+		}
+		if !errors.Is(err, carrier.ErrFull) {
+			return err
+		}
+		c.batch.Flush()
+		c.out.Kick()
+		if err := c.out.Flush(context.Background()); err != nil { // ends with the connection, or its write timeout
+			return err
+		}
+	}
+}
+
+// disconnected is the client's goodbye.
+func (c *conn) disconnected(h packet.Header, body []byte) error {
+	var d packet.Disconnect
+	if err := d.Decode(h, body, c.version); err != nil {
+		return err
+	}
+	if err := d.CheckSender(packet.FromClient); err != nil {
+		return err
+	}
+	if d.Properties.Present.Has(packet.SessionExpiryInterval) {
+		if err := c.session.expireAfter(d.Properties.SessionExpiryInterval); err != nil {
+			return err
+		}
+	}
+	c.clean = d.Reason == packet.NormalDisconnection // MQTT-3.1.2-10, MQTT-3.14.4-3
+	return errLeft
+}
+
+// end tells the client why and makes its connection end. It may be called from any
+// goroutine, also several times: the first reason counts.
+func (c *conn) end(reason packet.ReasonCode, why string) {
+	if !c.ending.CompareAndSwap(0, uint32(reason)+1) {
+		return
+	}
+	if c.joined.Load() && c.version == packet.V5 { // MQTT-4.13.1-1
+		d := packet.Disconnect{Reason: reason}
+		d.Properties.ReasonString = why
+		_ = c.out.AppendLast(d.AppendWithin(nil, c.version, c.limits)) // it is ending in any case
+	}
+	c.interrupt()
+}
+
+// interrupt makes the reading goroutine end.
+func (c *conn) interrupt() { _ = c.nc.SetReadDeadline(longAgo()) } // a connection that is gone has ended it
+
+// watch looks for clients that have gone silent. It re-arms itself, so that nothing
+// is to be done when something arrives.
+func (c *conn) watch() {
+	c.seen.Store(time.Now().UnixNano())
+	c.timer = time.AfterFunc(c.keepAlive, c.look)
+}
+
+func (c *conn) look() {
+	silent := time.Since(time.Unix(0, c.seen.Load()))
+	if silent < c.keepAlive {
+		c.timer.Reset(c.keepAlive - silent)
+		return
+	}
+	c.end(packet.KeepAliveTimeout, "nothing was heard for one and a half times the keep-alive") // MQTT-3.1.2-22
+}
+
+// farewell bounds the writing of what is queued when a connection ends, and linger
+// the wait for the client to end it too: closing with unread bytes would take what
+// was written last away from it.
+const (
+	farewell    = time.Second
+	linger      = 500 * time.Millisecond
+	lingerBytes = 4 << 20
+)
+
+// finish ends the connection after reading has.
+func (c *conn) finish(err error) {
+	c.batch.Flush()
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	c.explain(err)
+	if c.session != nil {
+		c.session.detach(c)
+	}
+	c.calls.end()
+	c.replays.Wait()
+	ctx, cancel := context.WithTimeout(context.Background(), farewell)
+	defer cancel()
+	c.out.Kick()
+	gone := errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed)
+	if c.out.Flush(ctx) == nil && !gone {
+		c.linger()
+	}
+	_ = c.out.Close() // never fails
+	_ = c.nc.Close()  // there is nobody to tell
+}
+
+func (c *conn) linger() {
+	half, ok := c.nc.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil || c.nc.SetReadDeadline(time.Now().Add(linger)) != nil {
+		return
+	}
+	_, _ = io.Copy(io.Discard, io.LimitReader(c.nc, lingerBytes))
+}
+
+// explain says in the log why a connection ended, where that is news, and tells the
+// client what it did wrong.
+func (c *conn) explain(err error) {
+	log := c.log()
+	reason, ended := packet.ReasonCode(c.ending.Load()-1), c.ending.Load() != 0
+	fault, wrong := errors.AsType[*packet.Error](err)
+	switch {
+	case ended && reason == packet.KeepAliveTimeout:
+		c.server.count.timeouts.Add(1)
+		log.Info("a client went silent and was disconnected", "keep_alive", c.keepAlive*2/3)
+	case ended && reason == packet.QuotaExceeded:
+		log.Warn("a client reads too slowly and was disconnected", "limit", c.server.config.MaxQueue, "setting", "mqtt.max_queue")
+	case ended:
+		log.Debug("a client was disconnected", "reason", reason)
+	case wrong:
+		c.server.count.malformed.Add(1)
+		log.Info("a client was disconnected", "reason", fault.Reason, "err", fault.Text)
+		c.end(fault.Reason, fault.Text)
+	case errors.Is(err, os.ErrDeadlineExceeded) && c.session == nil:
+		c.server.count.timeouts.Add(1)
+		log.Info("a connection sent no CONNECT in time", "setting", "mqtt.connect_timeout")
+	default:
+		log.Debug("a client left", "err", err)
+	}
+}
+
+func (c *conn) log() *slog.Logger {
+	log := c.server.log.With("remote", c.nc.RemoteAddr())
+	if c.session != nil {
+		log = log.With("client", c.session.id)
+	}
+	return log
+}
+
+// room is told by the outbox that there is room again.
+func (c *conn) room() {
+	if s := c.session; s != nil {
+		s.room(c)
+	}
+}
+
+// calls are the calls of services that a connection waits for.
+type calls struct {
+	ctx    context.Context //nolint:containedctx // it is what ends them
+	cancel context.CancelFunc
+	wait   sync.WaitGroup
+}
+
+func newCalls() *calls {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &calls{ctx: ctx, cancel: cancel}
+}
+
+// end cancels them and waits for them.
+func (k *calls) end() {
+	if k != nil {
+		k.cancel()
+		k.wait.Wait()
+	}
+}

@@ -1,0 +1,285 @@
+package mqtt
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"omnibus/bus"
+	"omnibus/dialect"
+	"omnibus/dialect/mqtt/packet"
+)
+
+// session is what the server knows of a client, connected or not. It is the
+// Subscriber of a peer.
+type session struct {
+	server *server
+	id     string
+	origin *bus.Origin
+	peer   dialect.Peer
+
+	conn    atomic.Pointer[conn] // nil while the client is away; changes under mu
+	overlap atomic.Bool          // several filters may match one message
+
+	mu       sync.Mutex // taken before an outbox's lock, never after
+	ended    bool       // the broker has let it go
+	changing bool       // a connection, or its time, is being dealt with
+	changed  chan struct{}
+	expiry   time.Duration
+	delay    time.Duration // of the will
+	willDue  time.Time     // of a client that is away; zero is never
+	endDue   time.Time
+	timer    *time.Timer
+
+	filters  filters
+	flight   flight              // sent and not acknowledged
+	backlog  backlog             // not yet sent
+	received map[uint16]struct{} // identifiers of QoS 2 that came in and are not released
+	merging  []merging           // messages that are being routed
+	roomy    chan struct{}       // closed when there may be room for replays
+	provides *provides           // nil until the client provides a service
+}
+
+// attach gives the session its connection, which has been admitted. The connection
+// it had ends first. False when the session has ended.
+func (s *session) attach(c *conn, t *terms) bool {
+	s.mu.Lock()
+	if !s.claim() {
+		s.mu.Unlock()
+		return false
+	}
+	s.changing = true
+	s.mu.Unlock()
+	alive := s.peer.Resume()
+	if alive {
+		s.peer.Will(t.will, t.willLife)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer s.settled()
+	if s.ended || !alive {
+		return false
+	}
+	s.stopTimer()
+	s.expiry, s.delay = t.expiry, t.willDelay
+	c.session = s
+	if err := c.out.Append(t.ack.AppendWithin(nil, c.version, c.limits)); err != nil { // MQTT-3.2.0-1
+		c.interrupt()
+	}
+	c.joined.Store(true)
+	s.conn.Store(c)
+	s.flight.age()
+	s.pump(c)
+	c.batch.Add(c.out)
+	return true
+}
+
+// claim waits until the session has no connection. The caller holds mu, which is
+// given up meanwhile. False when the session has ended.
+func (s *session) claim() bool {
+	for !s.ended {
+		old := s.conn.Load()
+		if old == nil && !s.changing {
+			return true
+		}
+		changed := s.nextChange()
+		replaced := old != nil && s.expiry > 0 // otherwise the session ends with it
+		if replaced {
+			old.replaced = true
+		}
+		s.mu.Unlock()
+		if old != nil {
+			old.end(packet.SessionTakenOver, "another connection uses the client identifier") // MQTT-3.1.4-3
+		}
+		<-changed
+		if replaced {
+			s.server.count.takenOver.Add(1)
+		}
+		s.mu.Lock()
+	}
+	return false
+}
+
+// nextChange is closed by settled, or by the end.
+func (s *session) nextChange() <-chan struct{} {
+	if s.changed == nil {
+		s.changed = make(chan struct{})
+	}
+	return s.changed
+}
+
+// settled tells those who wait in claim. The caller holds mu.
+func (s *session) settled() {
+	s.changing = false
+	if s.changed != nil {
+		close(s.changed)
+		s.changed = nil
+	}
+}
+
+// detach takes the connection away when it has ended, for whatever reason.
+func (s *session) detach(c *conn) {
+	s.mu.Lock()
+	if s.conn.Load() != c {
+		s.mu.Unlock()
+		return
+	}
+	s.changing = true
+	s.conn.Store(nil)
+	s.wakeReplays()
+	s.provides.abandon()
+	var shared []delivery
+	if !c.replaced {
+		shared = s.shared()
+	}
+	ended, expiry, delay := s.ended, s.expiry, s.delay
+	s.mu.Unlock()
+
+	s.dropShared(handOver(shared))
+	if c.clean {
+		s.peer.Will(nil, 0)
+	}
+	switch {
+	case ended:
+	case c.replaced && delay == 0:
+		s.peer.PublishWill()
+	case c.replaced: // before its time, so it is not published (3.1.3.2.2)
+		s.peer.Will(nil, 0)
+	case expiry == 0:
+		s.leave()
+	default:
+		if delay == 0 {
+			s.peer.PublishWill() // MQTT-3.1.2-8
+		}
+		s.suspend(expiry, delay)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.settled()
+}
+
+// suspend lets the session wait for its client.
+func (s *session) suspend(expiry, delay time.Duration) {
+	if err := s.peer.Suspend(); err != nil {
+		if !errors.Is(err, bus.ErrClosed) {
+			s.server.log.Warn("a session could not be kept", "client", s.id, "err", err)
+		}
+		s.leave()
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	if expiry != forever {
+		s.endDue = now.Add(expiry)
+	}
+	if delay > 0 && delay < expiry { // otherwise it is published when the session ends
+		s.willDue = now.Add(delay)
+	}
+	s.arm()
+}
+
+// arm sets the timer for what is due next. The caller holds mu.
+func (s *session) arm() {
+	next := s.willDue
+	if next.IsZero() || !s.endDue.IsZero() && s.endDue.Before(next) {
+		next = s.endDue
+	}
+	if !next.IsZero() && !s.ended {
+		s.timer = time.AfterFunc(time.Until(next), s.due)
+	}
+}
+
+func (s *session) stopTimer() {
+	s.willDue, s.endDue = time.Time{}, time.Time{}
+	if s.timer != nil {
+		s.timer.Stop()
+		s.timer = nil
+	}
+}
+
+// due does what the time has come for.
+func (s *session) due() {
+	s.mu.Lock()
+	if s.ended || s.changing || s.conn.Load() != nil {
+		s.mu.Unlock()
+		return
+	}
+	now := time.Now()
+	reached := func(t time.Time) bool { return !t.IsZero() && !now.Before(t) }
+	will, end := reached(s.willDue), reached(s.endDue)
+	if will {
+		s.willDue = time.Time{}
+	}
+	s.changing = true
+	s.mu.Unlock()
+	if will {
+		s.peer.PublishWill()
+	}
+	if end {
+		s.leave()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !end {
+		s.arm()
+	}
+	s.settled()
+}
+
+// leave ends the session. Its will is published by the broker, if it still has one.
+func (s *session) leave() {
+	s.peer.Leave()
+	s.over()
+}
+
+// Expelled ends the session by the broker's will.
+func (s *session) Expelled(why error) {
+	c := s.over()
+	if c == nil {
+		return
+	}
+	switch {
+	case errors.Is(why, dialect.ErrTakenOver):
+		s.server.count.takenOver.Add(1)
+		c.end(packet.SessionTakenOver, "another connection uses the client identifier")
+	case errors.Is(why, bus.ErrClosed):
+		c.end(packet.ServerShuttingDown, "the server is shutting down")
+	default:
+		c.end(packet.AdministrativeAction, why.Error())
+	}
+}
+
+// over marks the session as ended, lets go of all that waits, and returns its
+// connection, if it has one.
+func (s *session) over() *conn {
+	s.mu.Lock()
+	s.ended = true
+	s.stopTimer()
+	shared := s.shared()
+	s.flight, s.backlog, s.received = flight{}, backlog{}, nil
+	watched := s.filters.watching()
+	s.filters = filters{}
+	s.wakeReplays()
+	s.provides.abandon()
+	c := s.conn.Load()
+	s.mu.Unlock()
+	s.server.status.unwatch(watched)
+	handOver(shared)
+	return c
+}
+
+// expireAfter is the session expiry interval of DISCONNECT.
+func (s *session) expireAfter(interval uint32) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.expiry == 0 && interval > 0 { // MQTT-3.14.2-2
+		return breach(packet.ProtocolError, "DISCONNECT gives a session an expiry that CONNECT gave none")
+	}
+	s.expiry = seconds(interval)
+	if most := s.server.config.MaxSessionExpiry; most > 0 {
+		s.expiry = min(s.expiry, most)
+	}
+	return nil
+}
