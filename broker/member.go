@@ -14,6 +14,9 @@ var (
 // Load tells the groups of the peer's subscriptions how busy its session is; see
 // bus.Member. A session that panics over the question is expelled.
 func (p *peer) Load() (waiting int, present bool) {
+	if p.gone.Load() {
+		return 0, false
+	}
 	s, ok := p.hello.Subscriber.(dialect.Member)
 	if !ok {
 		return 0, true

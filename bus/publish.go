@@ -33,7 +33,7 @@ func SubscribePattern[T any](b *Bus, p topic.Pattern, fn Handler[T], options ...
 	h := &handler[T]{fn: fn, mode: t.mode, ended: make(chan struct{})}
 	h.sub = Subscription{bus: b, pattern: p, to: h, opts: t.attach}
 	if t.attach.Group != "" {
-		h.shared = &shared{workers: int64(t.workers)}
+		h.shared = &shared{workers: int64(t.workers), max: int64(t.max)}
 	}
 	if t.mode == modeDirect {
 		h.sub.direct = fn

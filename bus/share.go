@@ -15,6 +15,7 @@ func Group(name string) SubscribeOption {
 // shared is what a handler knows of itself for its group.
 type shared struct {
 	workers int64
+	max     int64        // of its queue
 	pending atomic.Int64 // messages in its queue, and those being handled
 	ended   atomic.Bool  // it takes no more
 }
@@ -24,7 +25,13 @@ func (h *handler[T]) Load() (waiting int, present bool) {
 	if h.mode != modeQueue {
 		return 0, true
 	}
-	return int(max(0, h.shared.pending.Load()-h.shared.workers+1)), true
+	const full = 1 << 30 // after all those that have room
+	pending := h.shared.pending.Load()
+	waiting = int(max(0, pending-h.shared.workers+1))
+	if pending >= h.shared.max {
+		waiting += full
+	}
+	return waiting, true
 }
 
 // Admits is Selective's.
