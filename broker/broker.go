@@ -15,6 +15,9 @@
 // session has room for them (dialect.Pacer); when one changes at that very
 // moment it may come twice, and the newest comes last.
 //
+// In a group (dialect.Terms.Group) a peer that may not receive a topic, or has
+// left, is passed over: another member gets the message.
+//
 // A session that panics over a message is expelled; the publisher and the other
 // receivers go on.
 //

@@ -84,9 +84,10 @@ func (p *peer) who() string {
 // panics is expelled: the publisher and the other receivers go on.
 func (p *peer) Deliver(m *bus.Message, s *bus.Subscription) {
 	if p.gone.Load() {
+		s.Redeliver(m) // chosen from its group before it went
 		return
 	}
-	defer p.recovered(m)
+	defer p.recovered(m.Topic)
 	if !p.broker.open && !p.broker.opts.Access.Allow(p.principal.Load(), auth.Receive, m.Topic) {
 		p.broker.count.denied.Add(1)
 		return
@@ -95,15 +96,15 @@ func (p *peer) Deliver(m *bus.Message, s *bus.Subscription) {
 }
 
 // recovered ends a peer whose session panicked over a message.
-func (p *peer) recovered(m *bus.Message) {
+func (p *peer) recovered(name string) {
 	r := recover()
 	if r == nil {
 		return
 	}
 	p.broker.count.panics.Add(1)
 	p.broker.log.Error("a session panicked and was expelled", "dialect", p.hello.Dialect, "name", p.hello.Name,
-		"remote", p.hello.Remote, "topic", strings.Clone(m.Topic), "panic", r, "stack", string(debug.Stack()))
-	p.expel(bus.Errorf(bus.Failed, m.Topic, "the session failed over a message"))
+		"remote", p.hello.Remote, "topic", strings.Clone(name), "panic", r, "stack", string(debug.Stack()))
+	p.expel(bus.Errorf(bus.Failed, name, "the session failed over a message"))
 }
 
 // Room waits for the session, if it can be waited for, until the peer leaves.
@@ -124,7 +125,7 @@ func (p *peer) Subscribe(pattern topic.Pattern, t dialect.Terms) (*bus.Subscript
 		return nil, err
 	}
 	s, err := p.space.bus.Attach(pattern, p, bus.AttachOptions{
-		Origin: p.hello.Origin, Echo: t.Echo, SkipRetained: t.NewsOnly, Tag: t.Tag,
+		Origin: p.hello.Origin, Echo: t.Echo, SkipRetained: t.NewsOnly, Group: t.Group, Tag: t.Tag,
 	})
 	p.mu.Lock()
 	defer p.mu.Unlock()

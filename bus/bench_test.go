@@ -124,3 +124,53 @@ func BenchmarkCall(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkPublishToGroup hands each message to one of four members.
+func BenchmarkPublishToGroup(b *testing.B) {
+	b.Run("direct", func(b *testing.B) {
+		x := newBus(b, bus.Options{})
+		for range 4 {
+			subscribe(b, x, "room/kitchen", nop, bus.Direct(), bus.Group("g"))
+		}
+		ctx := b.Context()
+		b.ReportAllocs()
+		for b.Loop() {
+			_ = bus.Publish(ctx, x, "room/kitchen", "text")
+		}
+	})
+	x := newBus(b, bus.Options{})
+	for range 4 {
+		attach(b, x, "room/kitchen", bus.AttachOptions{Group: "g"}, func(*bus.Message, *bus.Subscription) {})
+	}
+	b.Run("message", func(b *testing.B) {
+		m := message("room/kitchen", payload.Text, "21.5")
+		b.ReportAllocs()
+		for b.Loop() {
+			_, _ = x.Publish(m)
+		}
+	})
+	b.Run("parallel", func(b *testing.B) {
+		b.ReportAllocs()
+		b.RunParallel(func(pb *testing.PB) {
+			m := message("room/kitchen", payload.Text, "21.5")
+			for pb.Next() {
+				_, _ = x.Publish(m)
+			}
+		})
+	})
+	b.Run("queued", func(b *testing.B) {
+		x := bus.New(bus.Options{})
+		for range 4 {
+			subscribe(b, x, "room/kitchen", nop, bus.Group("g"))
+		}
+		ctx := b.Context()
+		b.ReportAllocs()
+		for b.Loop() {
+			_ = bus.Publish(ctx, x, "room/kitchen", "text")
+		}
+		b.StopTimer()
+		if err := x.Close(context.Background()); err != nil {
+			b.Fatal(err)
+		}
+	})
+}

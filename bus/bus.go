@@ -62,6 +62,7 @@ type Keeper interface {
 type Bus struct {
 	opts     Options
 	index    topic.Index[*Subscription]
+	groups   groups
 	services registry
 
 	closed  atomic.Bool
@@ -134,10 +135,15 @@ func (b *Bus) PublishVia(m *Message, relay func(*Message)) (Receipt, error) {
 	var scratch [8]*topic.Leaf[*Subscription]
 	for _, leaf := range b.index.Match(m.Topic, scratch[:0]) {
 		for _, s := range leaf.Values() {
-			if s.wants(m.Origin) {
-				s.to.Deliver(m, s)
-				n++
+			if g, ok := s.to.(*group); ok {
+				if s = g.choose(m.Topic, m.Origin, nil); s == nil {
+					continue
+				}
+			} else if !s.wants(m.Origin) {
+				continue
 			}
+			s.to.Deliver(m, s)
+			n++
 		}
 	}
 	if !shared {

@@ -23,6 +23,19 @@
 // outside the process (a message with an Origin) is never held up: towards it
 // Block acts as DropNewest.
 //
+// # Groups
+//
+// Subscriptions with the same Group and an equal pattern share their messages:
+// each goes to exactly one of them. Those that are ready take turns; when none
+// is, the one for which the least waits gets it, and one whose client is away
+// only when no other is there. A handler is ready while a worker of it is free,
+// and comes last when its queue is full. Members that must not have a message
+// (see Origin and Selective) are passed over; when all must not, nobody gets it.
+// As long as one member stays, no message is lost because others end: what
+// still waits in their queues is handed to the rest as far as they have room.
+// The order of messages is kept by each member for what it gets by publishing,
+// and not between members.
+//
 // # Panics
 //
 // A handler's panic ends that call only. It is recovered, reported to the
@@ -31,7 +44,7 @@
 // # Shutdown
 //
 // Unsubscribe ends a subscription at once: what waits in its queue is
-// discarded, a handler that runs is not waited for (so a handler may end its
+// discarded (in a group: handed on), a handler that runs is not waited for (so a handler may end its
 // own subscription). Drain ends it after its queue is empty. Close refuses new
 // messages and calls with ErrClosed, drains every subscription and returns when
 // the last handler and service has; when its context ends first, the contexts

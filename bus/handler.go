@@ -79,13 +79,14 @@ func NewsOnly() SubscribeOption {
 
 // handler is the receiver behind Subscribe.
 type handler[T any] struct {
-	sub   Subscription // in place, since both are needed together
-	fn    Handler[T]
-	gate  *gate           // modeSpawn
-	only  string          // modeSpawn: the one name that it subscribes to, if there is one
-	queue *queue[item[T]] // modeQueue
-	mode  mode
-	ended chan struct{} // closed when the last handler has returned
+	sub    Subscription // in place, since both are needed together
+	fn     Handler[T]
+	gate   *gate           // modeSpawn
+	only   string          // modeSpawn: the one name that it subscribes to, if there is one
+	queue  *queue[item[T]] // modeQueue
+	mode   mode
+	shared *shared       // nil when it is in no group
+	ended  chan struct{} // closed when the last handler has returned
 
 	handled, dropped, undecodable atomic.Uint64
 }
@@ -113,7 +114,7 @@ func (h *handler[T]) publish(ctx context.Context, name string, v T, w *waiter) e
 		return h.push(ctx, item[T]{name: name, value: v, sync: w}, true)
 	}
 	if !h.gate.enter() {
-		return h.gone(w)
+		return h.refused(ctx, item[T]{name: name, value: v, sync: w}, true)
 	}
 	if w != nil { // a synchronous publish runs spawned handlers in order
 		defer h.gate.leave()
@@ -145,12 +146,12 @@ func (h *handler[T]) left(name string) {
 }
 
 // Deliver is Receiver's: the message is converted to T.
-func (h *handler[T]) Deliver(m *Message, _ *Subscription) { _ = h.deliver(h.sub.bus.ctx, m, nil) }
+func (h *handler[T]) Deliver(m *Message, _ *Subscription) { _ = h.deliver(h.sub.bus.ctx, m, nil, true) }
 
-func (h *handler[T]) deliver(ctx context.Context, m *Message, w *waiter) error {
+func (h *handler[T]) deliver(ctx context.Context, m *Message, w *waiter, wait bool) error {
 	switch {
 	case h.mode == modeQueue:
-		return h.push(ctx, item[T]{m: m.Keep(), sync: w}, m.Origin == nil)
+		return h.push(ctx, item[T]{m: m.Keep(), sync: w}, wait && m.Origin == nil)
 	case h.mode == modeDirect:
 		w.fail(h.decode(ctx, m))
 		return nil
@@ -158,7 +159,7 @@ func (h *handler[T]) deliver(ctx context.Context, m *Message, w *waiter) error {
 		h.drop(item[T]{m: m}, nil)
 		return nil
 	case !h.gate.enter():
-		return h.gone(w)
+		return h.refused(ctx, item[T]{m: m, sync: w}, wait)
 	case w != nil:
 		defer h.gate.leave()
 		w.fail(h.decode(ctx, m))
@@ -178,12 +179,16 @@ func (h *handler[T]) push(ctx context.Context, x item[T], wait bool) error {
 	x.sync.add()
 	what, old, err := h.queue.push(ctx, x, wait)
 	switch what {
+	case queued:
+		if h.shared != nil {
+			h.shared.pending.Add(1)
+		}
 	case lost:
 		h.drop(x, err)
 	case replaced:
 		h.drop(old, nil)
 	case refused:
-		err = h.gone(x.sync)
+		err = h.refused(ctx, x, wait)
 		x.sync.one(nil)
 	}
 	if x.sync != nil {
@@ -192,14 +197,18 @@ func (h *handler[T]) push(ctx context.Context, x item[T], wait bool) error {
 	return err
 }
 
-// gone tells a publisher that found the subscription just ended: the bus is
-// closed, or nothing, since there is nobody to hand the message to.
-func (h *handler[T]) gone(w *waiter) error {
+// refused ends a publish that found the subscription just ended: another member
+// of the group gets the message, or the bus is closed, or there is nobody to
+// hand it to.
+func (h *handler[T]) refused(ctx context.Context, x item[T], wait bool) error {
+	if took, err := h.handOn(ctx, x, wait); took {
+		return err
+	}
 	if !h.sub.bus.closed.Load() {
 		return nil
 	}
-	if w != nil {
-		w.fail(ErrClosed)
+	if x.sync != nil {
+		x.sync.fail(ErrClosed)
 		return nil
 	}
 	return ErrClosed
@@ -230,7 +239,12 @@ func (h *handler[T]) work() {
 
 func (h *handler[T]) handle(x item[T]) {
 	err := errExited
-	defer func() { x.sync.one(err) }()
+	defer func() {
+		if h.shared != nil {
+			h.shared.pending.Add(-1) // first: who waited may publish the next
+		}
+		x.sync.one(err)
+	}()
 	if x.m != nil {
 		err = h.decode(h.sub.bus.ctx, x.m)
 	} else {
@@ -285,10 +299,17 @@ func (b *Bus) panicked(name string, value any) error {
 }
 
 func (h *handler[T]) shut(drain bool) {
+	if h.shared != nil {
+		h.shared.ended.Store(true)
+	}
 	switch h.mode {
 	case modeQueue:
 		for _, x := range h.queue.close(drain) {
-			x.sync.one(h.discarded(x))
+			if took, _ := h.handOn(h.sub.bus.ctx, x, false); took {
+				x.sync.one(nil)
+			} else {
+				x.sync.one(h.discarded(x))
+			}
 		}
 	case modeSpawn:
 		h.gate.shut()

@@ -32,6 +32,9 @@ func SubscribePattern[T any](b *Bus, p topic.Pattern, fn Handler[T], options ...
 	}
 	h := &handler[T]{fn: fn, mode: t.mode, ended: make(chan struct{})}
 	h.sub = Subscription{bus: b, pattern: p, to: h, opts: t.attach}
+	if t.attach.Group != "" {
+		h.shared = &shared{workers: int64(t.workers), max: int64(t.max)}
+	}
 	if t.mode == modeDirect {
 		h.sub.direct = fn
 	}
@@ -128,12 +131,14 @@ func publish[T any](ctx context.Context, b *Bus, name string, v T, w *waiter) er
 			var err error
 			if h, ok := s.to.(*handler[T]); ok {
 				err = h.publish(ctx, name, v, w)
+			} else if g, ok := s.to.(*group); ok {
+				err = publishShared(ctx, g, name, v, &m, w)
 			} else {
 				if m == nil {
 					m = b.message(name, v)
 					m.begin()
 				}
-				err = deliver(ctx, s, m, w)
+				err = deliver(ctx, s, m, w, true)
 			}
 			if err != nil {
 				failed = errors.Join(failed, err)
@@ -167,12 +172,13 @@ func direct[T any](ctx context.Context, subs []*Subscription, name string, v T, 
 	return n
 }
 
-// deliver hands m to a subscription of another type.
-func deliver(ctx context.Context, s *Subscription, m *Message, w *waiter) error {
+// deliver hands m to a subscription of another type. Only with wait it may be
+// held up by a full queue.
+func deliver(ctx context.Context, s *Subscription, m *Message, w *waiter, wait bool) error {
 	if h, ok := s.to.(interface {
-		deliver(context.Context, *Message, *waiter) error
+		deliver(context.Context, *Message, *waiter, bool) error
 	}); ok {
-		return h.deliver(ctx, m, w)
+		return h.deliver(ctx, m, w, wait)
 	}
 	s.to.Deliver(m, s)
 	return nil

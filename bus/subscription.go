@@ -25,6 +25,13 @@ type AttachOptions struct {
 	// SkipRetained asks for news only, without the values kept for new
 	// subscribers.
 	SkipRetained bool
+	// Group, when it is not empty, shares messages: of all subscriptions of a
+	// bus with the same group and an Equal pattern, exactly one gets each
+	// message. They take turns; see Member and Selective for who is passed
+	// over. A member gets no values kept for new subscribers. It may be handed
+	// a message that was under way when it ended: one that cannot use it gives
+	// it back with Redeliver.
+	Group string
 	// Tag is the receiver's own; the bus carries it.
 	Tag any
 }
@@ -58,7 +65,11 @@ func (b *Bus) attach(s *Subscription) error {
 	if b.closed.Load() {
 		return ErrClosed
 	}
-	b.index.Insert(s.pattern, s)
+	if s.opts.Group != "" {
+		b.join(s)
+	} else {
+		b.index.Insert(s.pattern, s)
+	}
 	if b.opts.Keeper != nil {
 		b.opts.Keeper.Attached(s)
 	}
@@ -94,8 +105,9 @@ func (s *Subscription) Room() error {
 }
 
 // Unsubscribe ends the subscription: no message whose Publish begins after it
-// returns is delivered, what waits in a queue is discarded. It does not wait
-// for a running handler. It reports whether there was something to end.
+// returns is delivered, what waits in a queue is discarded, or handed to the
+// other members of a group as far as they have room. It does not wait for a
+// running handler. It reports whether there was something to end.
 func (s *Subscription) Unsubscribe() bool { return s.end(false) }
 
 // Drain ends the subscription after the messages in its queue have been
@@ -120,7 +132,12 @@ func (s *Subscription) Drain(ctx context.Context) error {
 }
 
 func (s *Subscription) end(drain bool) bool {
-	found := s.bus.index.Remove(s.pattern, s)
+	var found bool
+	if s.opts.Group != "" {
+		found = s.bus.leave(s)
+	} else {
+		found = s.bus.index.Remove(s.pattern, s)
+	}
 	if found && s.bus.opts.Keeper != nil {
 		s.bus.opts.Keeper.Detached(s)
 	}
@@ -150,16 +167,4 @@ func (s *Subscription) Stats() Stats {
 		return w.stats()
 	}
 	return Stats{}
-}
-
-// SubscriptionCount returns how many subscriptions there are.
-func (b *Bus) SubscriptionCount() int { return b.index.Len() }
-
-// Subscriptions lists what is subscribed, in no order.
-func (b *Bus) Subscriptions() []*Subscription {
-	var all []*Subscription
-	for _, s := range b.index.All() {
-		all = append(all, s)
-	}
-	return all
 }

@@ -115,6 +115,12 @@ type Terms struct {
 	Echo bool
 	// NewsOnly leaves out the values kept for new subscribers.
 	NewsOnly bool
+	// Group, when it is not empty, shares the messages among all peers and
+	// functions that subscribe with the same group and an Equal pattern: each
+	// goes to one of them, and none gets what is kept for new subscribers. See
+	// bus.AttachOptions.Group and Member. A session that is handed a message it
+	// cannot bring to its client gives it back with Subscription.Redeliver.
+	Group string
 	// Tag is carried to Deliver in the subscription's options.
 	Tag any
 }
@@ -157,6 +163,16 @@ type Pacer interface {
 	// Room waits until there is room for more, or ctx ends, which it does
 	// when the peer leaves.
 	Room(ctx context.Context) error
+}
+
+// Member is what a Subscriber may be, too: one whose share of the messages of a
+// group depends on how busy it is. Without it a session counts as ready.
+type Member interface {
+	// Load returns how many messages wait for the client beyond what it can
+	// take now, 0 when it takes more at once, and whether the client is present:
+	// while it is away messages are kept for it, and it is chosen only when
+	// nobody is present. It runs on publishers' goroutines and must not block.
+	Load() (waiting int, present bool)
 }
 
 // Duplicate says what happens when a peer arrives under the name of one that
