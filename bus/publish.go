@@ -113,7 +113,6 @@ func publish[T any](ctx context.Context, b *Bus, name string, v T, w *waiter) er
 		if _, err := b.opts.Keeper.Keep(m); err != nil {
 			return err
 		}
-		m.begin()
 	}
 	var failed error
 	var scratch [8]*topic.Leaf[*Subscription]
@@ -136,7 +135,6 @@ func publish[T any](ctx context.Context, b *Bus, name string, v T, w *waiter) er
 			} else {
 				if m == nil {
 					m = b.message(name, v)
-					m.begin()
 				}
 				err = deliver(ctx, s, m, w, true)
 			}
@@ -184,12 +182,13 @@ func deliver(ctx context.Context, s *Subscription, m *Message, w *waiter, wait b
 	return nil
 }
 
-// message wraps a value of this process. Nobody changes it afterwards, so it
-// is its own kept copy.
+// message wraps a value of this process, to be routed. Nobody changes it
+// afterwards, so it is its own kept copy.
 func (b *Bus) message(name string, v any) *Message {
 	m := &Message{Topic: name}
 	m.Payload.SetGo(v)
 	m.use(b.opts.Codecs)
 	m.kept = m
+	m.begin()
 	return m
 }
