@@ -17,7 +17,11 @@ const (
 )
 
 // batches are the buffers of busy outboxes. A pooled batch is empty.
-var batches = sync.Pool{New: func() any { return &batch{buf: make([]byte, 0, firstBuffer)} }}
+var batches = sync.Pool{New: func() any {
+	b := &batch{buf: make([]byte, 0, firstBuffer)}
+	b.push = b.pushTo
+	return b
+}}
 
 // batch is what is written at once: bytes copied into buf, and shared frames that belong between them. Batches that
 // wait form a list.
@@ -27,6 +31,12 @@ type batch struct {
 	shared   []sharedFrame
 	messages int
 	bytes    int // of buf and of the shared frames
+	done     int // how many of them are written
+
+	// push is pushTo, made once so that using it allocates nothing. It writes up to stop and leaves its failure in err.
+	push func(fd uintptr) bool
+	stop int
+	err  error
 
 	store, vector net.Buffers // vector is consumed by the write, store remembers its memory
 }
@@ -42,30 +52,55 @@ func newBatch() *batch {
 	return b
 }
 
+// full tells whether to begin another one.
 func (b *batch) full() bool { return len(b.buf) >= fullBuffer || b.bytes >= fullBatch }
 
-// segments lists the pieces to write, in order. It is valid until reset.
+// segments lists the pieces still to be written, in order. It is valid until reset.
 func (b *batch) segments() *net.Buffers {
 	b.store = b.store[:0]
-	done := 0
-	for _, s := range b.shared {
-		if s.at > done {
-			b.store = append(b.store, b.buf[done:s.at])
-			done = s.at
-		}
-		b.store = append(b.store, s.frame)
-	}
-	if done < len(b.buf) {
-		b.store = append(b.store, b.buf[done:])
+	for at := b.done; at < b.bytes; {
+		p := b.piece(at)
+		b.store = append(b.store, p)
+		at += len(p)
 	}
 	b.vector = b.store
 	return &b.vector
 }
 
+// piece returns the bytes from at on that lie together.
+func (b *batch) piece(at int) []byte {
+	shared := 0 // bytes of the frames passed
+	for _, s := range b.shared {
+		if at < s.at+shared {
+			return b.buf[at-shared : s.at]
+		}
+		if in := at - s.at - shared; in < len(s.frame) {
+			return s.frame[in:]
+		}
+		shared += len(s.frame)
+	}
+	return b.buf[at-shared:]
+}
+
+// pushTo writes what a socket takes without waiting. It is never to be called again, which is what true says.
+func (b *batch) pushTo(fd uintptr) bool {
+	for b.done < b.stop && b.err == nil {
+		p := b.piece(b.done)
+		p = p[:min(len(p), b.stop-b.done)]
+		var n int
+		n, b.err = writeSocket(fd, p)
+		b.done += n
+		if n < len(p) {
+			break
+		}
+	}
+	return true
+}
+
 // reset empties the batch and lets go of the shared frames.
 func (b *batch) reset() {
 	b.next, b.buf = nil, b.buf[:0]
-	b.messages, b.bytes = 0, 0
+	b.messages, b.bytes, b.done = 0, 0, 0
 	if len(b.shared) > 0 {
 		clear(b.shared)
 		clear(b.store[:cap(b.store)])
@@ -73,8 +108,9 @@ func (b *batch) reset() {
 	}
 }
 
-// free gives an empty batch back.
+// free empties the batch and gives it back.
 func (b *batch) free() {
+	b.reset()
 	if cap(b.buf) <= keptBuffer {
 		batches.Put(b)
 	}

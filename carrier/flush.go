@@ -1,80 +1,112 @@
 package carrier
 
-import (
-	"crypto/tls"
-	"io"
-)
+import "time"
 
-// tlsPiece is how much goes to a TLS connection in one write: it cannot resume a write that timed out, so each piece
-// has the whole timeout.
-const tlsPiece = 64 << 10
-
-// isPlain tells writers that are no TLS connections.
-func isPlain(w io.Writer) bool {
-	_, isTLS := w.(*tls.Conn)
-	return !isTLS
+// start makes sure that somebody writes the queue. It is called with the lock held, as everything here that does not
+// say otherwise.
+func (o *Outbox) start() {
+	if !o.flushing {
+		o.flushing, o.promised = true, false
+		o.launch()
+	}
 }
 
-// write writes a batch. It is called by the flusher, without the lock.
-func (o *Outbox) write(b *batch) error {
-	if len(b.shared) == 0 {
-		if len(b.buf) == 0 {
-			return nil // messages without bytes
-		}
-		return o.writeBytes(b.buf)
+// launch starts the flusher; flushing is set.
+func (o *Outbox) launch() {
+	if o.run == nil {
+		o.run = o.flush
 	}
-	segments := b.segments()
-	if !o.plain || len(*segments) == 1 {
-		for _, s := range *segments {
-			if err := o.writeBytes(s); err != nil {
-				return err
-			}
+	go o.run()
+}
+
+// flush is the flusher. It takes the lock.
+func (o *Outbox) flush() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.flushLocked()
+}
+
+// flushLocked writes until nothing waits, unlocking while it writes. flushing is set by who calls it.
+func (o *Outbox) flushLocked() {
+	for o.tellRoom() || o.waits() {
+		if !o.waits() {
+			continue
 		}
+		b := o.pop()
+		err := o.arm()
+		o.mu.Unlock()
+		if err == nil {
+			err = o.write(b)
+		}
+		o.mu.Lock()
+		if err == nil {
+			o.bytes -= b.bytes - b.done
+			b.done = b.bytes
+		}
+		o.done(b)
+		if err != nil && !o.closed {
+			o.fail(err)
+		}
+		o.wake()
+	}
+	o.ended()
+}
+
+// ended is the end of a flush.
+func (o *Outbox) ended() {
+	o.flushing = false
+	if o.err != nil || o.closed {
+		o.drop()
+	}
+	o.trim()
+	o.wake()
+}
+
+// fail ends writing for good and tells it, unlocking meanwhile.
+func (o *Outbox) fail(cause error) {
+	o.err = &writeError{cause}
+	o.drop()
+	o.wake()
+	if o.o.OnError != nil {
+		o.mu.Unlock()
+		defer o.mu.Lock()  // also after a panic, which who kicked may recover from
+		o.o.OnError(o.err) // nobody writes err again
+	}
+}
+
+// tellRoom calls OnRoom if that is due, unlocking meanwhile, and tells whether it was.
+func (o *Outbox) tellRoom() bool {
+	if !o.roomDue() {
+		return false
+	}
+	o.wanted = false
+	o.mu.Unlock()
+	defer o.mu.Lock() // as in fail
+	o.o.OnRoom()
+	return true
+}
+
+// arm sets the deadline of the next write.
+func (o *Outbox) arm() error {
+	conn, ok := o.w.(writeDeadliner)
+	if !ok {
 		return nil
 	}
-	for {
-		n, err := segments.WriteTo(o.w)
-		if err == nil {
-			return nil
-		}
-		if !o.resume(n > 0, err) {
-			return err
-		}
+	var by time.Time
+	if o.o.WriteTimeout > 0 {
+		by = time.Now().Add(o.o.WriteTimeout)
 	}
-}
-
-// writeBytes writes all of p.
-func (o *Outbox) writeBytes(p []byte) error {
-	for {
-		piece := p
-		if !o.plain {
-			piece = p[:min(len(p), tlsPiece)]
-		}
-		n, err := o.w.Write(piece)
-		if err == nil && n != len(piece) {
-			return io.ErrShortWrite
-		}
-		if err != nil && !o.resume(n > 0, err) {
-			return err
-		}
-		p = p[n:]
-		if len(p) == 0 {
-			return nil
-		}
-		if err == nil {
-			if err := o.rearm(); err != nil {
-				return err
-			}
-		}
+	if u := o.urgent; u != nil && u.waiting > 0 && !u.by.IsZero() && (by.IsZero() || u.by.Before(by)) {
+		by = u.by
 	}
+	if by.IsZero() && !o.armed {
+		return nil
+	}
+	o.armed = !by.IsZero()
+	return conn.SetWriteDeadline(by)
 }
 
-// resume tells whether a write that ended early may go on: the peer took something, only not everything in time.
-func (o *Outbox) resume(progressed bool, err error) bool {
-	return o.plain && progressed && isTimeout(err) && o.rearm() == nil
-}
-
-// rearm is arm for another piece of the same batch.
+// rearm is arm for another piece of the same batch. It takes the lock.
 func (o *Outbox) rearm() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -83,3 +115,6 @@ func (o *Outbox) rearm() error {
 	}
 	return o.arm()
 }
+
+// longAgo is a deadline that interrupts.
+func longAgo() time.Time { return time.Unix(1, 0) }

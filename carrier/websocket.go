@@ -31,8 +31,8 @@ type WebSocketOptions struct {
 	MaxMessage int
 	// HandshakeTimeout bounds the handshake, the one of TLS included; 0 means 10 s.
 	HandshakeTimeout time.Duration
-	// Outbox bounds what waits to be sent. Its MaxBytes must be at least the largest message sent plus 14. Its OnError must
-	// call neither Close nor Drop, which wait for it; the connection is closed already.
+	// Outbox bounds what waits to be sent; in MaxBytes a message counts up to 14 bytes more than its payload. Its OnError
+	// and OnRoom must call neither Close nor Drop, which wait for them; at OnError the connection is closed already.
 	Outbox OutboxOptions
 }
 
@@ -112,7 +112,7 @@ func (w *WebSocket) Send(op Op, payload []byte) error {
 func (o *Outbox) appendFrame(op ws.OpCode, payload []byte, size int, client bool) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if err := o.admit(size, 1); err != nil {
+	if err := o.admit(size); err != nil {
 		return err
 	}
 	q := o.open()
