@@ -185,8 +185,8 @@ func (o *Outbox) NeedRoom() {
 	}
 }
 
-// appendLast queues a message past the bounds and refuses all others from then on.
-func (o *Outbox) appendLast(b []byte) error {
+// AppendLast queues a message past the bounds and refuses all others from then on.
+func (o *Outbox) AppendLast(b []byte) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if err := o.refusal(); err != nil {

@@ -294,7 +294,7 @@ func (w *WebSocket) tell(code int, reason string) {
 	} else {
 		frame = AppendFrame(frame, Op(ws.OpClose), payload)
 	}
-	_ = w.out.appendLast(frame) // a connection that ended already needs no farewell
+	_ = w.out.AppendLast(frame) // a connection that ended already needs no farewell
 }
 
 // broken makes the error of a connection that did not deliver.

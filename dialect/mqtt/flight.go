@@ -44,6 +44,7 @@ type flight struct {
 	head int     // where the oldest is
 	span int     // from the oldest to the newest, holes included
 	open int     // not acknowledged
+	old  int     // of those, to be sent again
 	next uint16  // the identifier that is given next, minus one
 }
 

@@ -5,6 +5,7 @@ package std
 import (
 	"omnibus/dialect"
 	"omnibus/dialect/echo"
+	"omnibus/dialect/mqtt"
 	"omnibus/dialect/mycroft"
 	"omnibus/dialect/web"
 )
@@ -12,6 +13,7 @@ import (
 // All returns the dialects.
 func All() []dialect.Spec {
 	return []dialect.Spec{
+		mqtt.Spec(),
 		mycroft.Spec(),
 		web.Spec(),
 		echo.Spec(),

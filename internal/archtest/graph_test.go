@@ -32,12 +32,15 @@ dialect < auth bus carrier payload topic
 dialect/echo < auth bus carrier dialect payload topic; tests < broker dialect/dialecttest
 # Of config, settings use the type Size and nothing else.
 dialect/mycroft < auth bus carrier config dialect dialect/mycroft/mapping dialect/mycroft/packet payload topic; tests < broker dialect/dialecttest
+dialect/mqtt < auth bus carrier config dialect dialect/mqtt/mapping dialect/mqtt/packet payload topic
 dialect/mqtt/packet <
+# What a message is in MQTT, for the server and for clients.
+dialect/mqtt/mapping < bus dialect/mqtt/packet payload
 dialect/mycroft/packet <
 # What a payload is in a frame, for the hub and for clients.
 dialect/mycroft/mapping < bus dialect/mycroft/packet payload
 dialect/web < auth bus carrier config dialect payload topic; tests < broker dialect/dialecttest
-dialect/std < dialect dialect/echo dialect/mycroft dialect/web; tests < dialect/dialecttest
+dialect/std < dialect dialect/echo dialect/mqtt dialect/mycroft dialect/web; tests < dialect/dialecttest
 
 # A broker without an engine is given the one that keeps nothing.
 broker < auth bus dialect engine engine/memory payload topic
