@@ -1,0 +1,14 @@
+package mqtt
+
+import (
+	"context"
+	"net"
+
+	"omnibus/dialect"
+)
+
+// ServeOn serves MQTT as it is on a listener, such as one in memory.
+func ServeOn(ctx context.Context, d dialect.Dialect, l net.Listener) error {
+	s, _ := d.(*server)
+	return s.serveWith(s.stream)(ctx, l)
+}
