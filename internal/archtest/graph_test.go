@@ -48,8 +48,8 @@ broker < auth bus dialect engine engine/memory payload topic
 dialect/dialecttest < broker bus dialect internal/remote payload topic
 
 internal/app < broker bus config dialect; tests < auth carrier dialect/echo dialect/std
-# A client knows what the wire knows: the codec of one dialect, the documents of the other.
-internal/remote < bus carrier dialect/mycroft/mapping dialect/mycroft/packet dialect/web payload topic
+# A client knows what the wire knows: the codecs of two dialects, the documents of the third.
+internal/remote < bus carrier dialect/mqtt/mapping dialect/mqtt/packet dialect/mycroft/mapping dialect/mycroft/packet dialect/web payload topic
 cmd/omnibus < internal/cli
 internal/cli < bus config dialect/std dialect/web internal/app internal/buildinfo internal/remote payload topic
 e2e <; tests < bus dialect/std internal/app
