@@ -65,7 +65,11 @@ func (s *server) connection(raw net.Conn, open func(net.Conn) (net.Conn, error))
 	}
 	defer s.leave(c)
 	s.count.connections.Add(1)
-	err = c.connect()
+	// The login needs more stack than the waiting that follows it, and a stack
+	// that has grown stays: it gets a goroutine of its own.
+	admitted := make(chan error, 1)
+	go func() { admitted <- c.connect() }()
+	err = <-admitted
 	if err == nil {
 		err = c.read()
 	}

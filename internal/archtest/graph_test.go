@@ -32,9 +32,9 @@ dialect < auth bus carrier payload topic
 dialect/echo < auth bus carrier dialect payload topic; tests < broker dialect/dialecttest
 # Of config, settings use the type Size and nothing else.
 dialect/mycroft < auth bus carrier config dialect dialect/mycroft/mapping dialect/mycroft/packet payload topic; tests < broker dialect/dialecttest
-dialect/mqtt < auth bus carrier config dialect dialect/mqtt/mapping dialect/mqtt/packet payload topic
+dialect/mqtt < auth bus carrier config dialect dialect/mqtt/mapping dialect/mqtt/packet payload topic; tests < broker dialect/dialecttest
 dialect/mqtt/packet <
-# What a message is in MQTT, for the server and for clients.
+# What a message is on the bus, and how services are called, for the broker and for clients.
 dialect/mqtt/mapping < bus dialect/mqtt/packet payload
 dialect/mycroft/packet <
 # What a payload is in a frame, for the hub and for clients.
@@ -49,8 +49,8 @@ broker < auth bus dialect engine engine/memory payload topic
 dialect/dialecttest < broker bus dialect internal/remote payload topic
 
 internal/app < broker bus config dialect; tests < auth carrier dialect/echo dialect/std
-# A client knows what the wire knows: the codec of one dialect, the documents of the other.
-internal/remote < bus carrier dialect/mycroft/mapping dialect/mycroft/packet dialect/web payload topic
+# A client knows what the wire knows: the codecs of two dialects, the documents of the third.
+internal/remote < bus carrier dialect/mqtt/mapping dialect/mqtt/packet dialect/mycroft/mapping dialect/mycroft/packet dialect/web payload topic
 cmd/omnibus < internal/cli
 internal/cli < bus config dialect/std dialect/web internal/app internal/buildinfo internal/remote payload topic
 e2e <; tests < bus dialect/std internal/app

@@ -20,7 +20,7 @@ type broker struct{ url string }
 // addTo adds the flag that chooses it, for all commands.
 func (b *broker) addTo(root *cobra.Command, fromEnvironment string) {
 	root.PersistentFlags().StringVarP(&b.url, "broker", "b", cmp.Or(fromEnvironment, defaultBroker),
-		"`URL` of the broker, by any dialect it speaks; also $OMNIBUS_BROKER")
+		"`URL` of the broker: http(s)://, mqtt(s)://, ws(s)://HOST/mqtt for MQTT, ws(s)://HOST/core for Mycroft; also $OMNIBUS_BROKER")
 }
 
 // check makes a bad URL an error before anything else is done.

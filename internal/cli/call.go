@@ -27,7 +27,8 @@ func newCallCommand(s *stdio, b *broker) *cobra.Command {
 
 Each ARG is an argument: JSON if it is valid JSON, else text. A single one that
 is a JSON array is the list of all arguments. An error of the service goes to
-standard error, with its kind.`,
+standard error, with its kind. At an MQTT broker that is not omnibus, add
+?version=3.1.1 to its URL, here and where the service is exposed.`,
 		Example: `  omnibus call add 1 2
   omnibus call --timeout 5s omnibus.status`,
 		Args:              between(1, -1, "a name and its arguments"),

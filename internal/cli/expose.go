@@ -31,7 +31,8 @@ func newExposeCommand(s *stdio, b *broker) *cobra.Command {
 It gets the arguments as a JSON array on standard input and the service's name in
 $OMNIBUS_SERVICE. What it writes to standard output is the answer: JSON if it is
 valid JSON, else text without its last line end, else bytes. An exit status other
-than 0 is an error, with the last lines of standard error as its text.`,
+than 0 is an error, with the last lines of standard error as its text. At an MQTT
+broker that is not omnibus, add ?version=3.1.1 to its URL.`,
 		Example: `  omnibus expose add -- jq add
   omnibus expose --jobs 1 uptime -- uptime --pretty`,
 		Args: func(cmd *cobra.Command, args []string) error {

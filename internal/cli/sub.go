@@ -29,9 +29,10 @@ message, until interrupted or until --count or --timeout ends it.
 
 A pattern is a topic, an MQTT filter (robot/+/pose, robot/#), a Rembus space
 (robot/*/pose, robot/**, or ** for everything), or regex: and an expression
-(regex:skill\.[a-z]+). The exit code is 3 when the time ran out before --count
-messages came.`,
+(regex:skill\.[a-z]+). Over MQTT there are topics and filters only. The exit code
+is 3 when the time ran out before --count messages came.`,
 		Example: `  omnibus sub 'robot/#' speak
+  omnibus sub -b mqtt://127.0.0.1 'robot/+/pose'
   omnibus sub --json --count 1 --timeout 5s home/temperature`,
 		Args:              between(1, -1, "at least one pattern"),
 		ValidArgsFunction: cobra.NoFileCompletions,

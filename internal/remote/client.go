@@ -49,7 +49,7 @@ type PublishOptions struct {
 
 // Options of a connection. The zero value works.
 type Options struct {
-	// TLS is used for https and wss; nil is the default configuration.
+	// TLS is used for https, wss and mqtts; nil is the default configuration.
 	TLS *tls.Config
 	// Dial opens connections; nil is the network.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
@@ -74,16 +74,19 @@ func (o Options) withDefaults() Options {
 // answered with bus.Full.
 const maxRequests = 1024
 
-// Dial returns a client of the broker at a URL. The Mycroft dialect connects at
-// once, the web with the first request; ctx bounds the connecting alone. An
-// error about the URL itself wraps ErrURL.
+// Dial returns a client of the broker at a URL. The web dialect connects with the
+// first request, the others at once; ctx bounds the connecting alone. An error
+// about the URL itself wraps ErrURL.
 func Dial(ctx context.Context, rawURL string, o Options) (Client, error) {
 	o = o.withDefaults()
 	u, err := parse(rawURL)
 	if err != nil {
 		return nil, err
 	}
-	if u.Scheme == "http" || u.Scheme == "https" {
+	switch {
+	case isMQTT(u):
+		return dialMQTT(ctx, u, o)
+	case u.Scheme == "http" || u.Scheme == "https":
 		return newWeb(u, o), nil
 	}
 	return dialMycroft(ctx, u, o)
@@ -95,7 +98,7 @@ func Check(rawURL string) error {
 	return err
 }
 
-const known = "give one such as http://127.0.0.1:8080 (also https) or ws://127.0.0.1:8181/core (also wss)"
+const known = "give one such as http://127.0.0.1:8080 (also https), mqtt://127.0.0.1:1883 (also mqtts, ws and wss with a path that ends in /mqtt) or ws://127.0.0.1:8181/core (also wss)"
 
 func parse(rawURL string) (*url.URL, error) {
 	u, err := url.Parse(rawURL)
@@ -104,7 +107,7 @@ func parse(rawURL string) (*url.URL, error) {
 		return nil, fmt.Errorf("%w: not a URL; %s", ErrURL, known)
 	}
 	switch u.Scheme {
-	case "http", "https":
+	case "http", "https", "mqtt", "mqtts":
 	case "ws", "wss":
 		if u.Path == "" || u.Path == "/" {
 			return nil, fmt.Errorf("%w %s: the path is missing, which says what is spoken there; %s", ErrURL, u.Redacted(), known)
@@ -114,6 +117,11 @@ func parse(rawURL string) (*url.URL, error) {
 	}
 	if u.Host == "" {
 		return nil, fmt.Errorf("%w %s: the host is missing; %s", ErrURL, u.Redacted(), known)
+	}
+	if isMQTT(u) {
+		if _, err := parseMQTT(u); err != nil {
+			return nil, fmt.Errorf("%w %s: %w", ErrURL, u.Redacted(), err)
+		}
 	}
 	return u, nil
 }

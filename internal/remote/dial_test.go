@@ -15,7 +15,8 @@ func TestURLsThatNameNoBroker(t *testing.T) {
 		"":                           "no dialect",
 		"localhost:8080":             "no dialect",
 		"127.0.0.1:8080":             "not a URL",
-		"mqtt://localhost":           "no dialect",
+		"mqtts://":                   "host is missing",
+		"wss:///mqtt":                "host is missing",
 		"http://":                    "host is missing",
 		"ws:///core":                 "host is missing",
 		"ws://localhost:8181":        "path is missing",
@@ -29,7 +30,7 @@ func TestURLsThatNameNoBroker(t *testing.T) {
 			t.Errorf("Dial(%q): %v, want an error of the URL", url, err)
 			continue
 		}
-		mentions(t, err, want, "http://127.0.0.1:8080", "ws://127.0.0.1:8181/core")
+		mentions(t, err, want, "http://127.0.0.1:8080", "mqtt://127.0.0.1:1883", "ws://127.0.0.1:8181/core")
 		if strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("Dial(%q) tells the password: %v", url, err)
 		}
@@ -39,8 +40,34 @@ func TestURLsThatNameNoBroker(t *testing.T) {
 	}
 }
 
+func TestMQTTURLsThatAreWrong(t *testing.T) {
+	for url, want := range map[string]string{
+		"mqtt://u:s3cret@localhost/robot/pose":      "no path",
+		"mqtt://u:s3cret@localhost?clientid=x":      `nothing is known of "clientid"`,
+		"mqtt://localhost?version=3":                "the version is 5 or 3.1.1",
+		"mqtt://localhost?client_id=%00":            "client_id must be UTF-8",
+		"ws://localhost:1/mqtt?client_id=%ff":       "client_id must be UTF-8",
+		"mqtts://%ff:s3cret@localhost":              "user name must be UTF-8",
+		"mqtt://localhost?client_id=%zz":            "query cannot be read",
+		"ws://localhost:8083/below/mqtt?version=12": "the version is 5 or 3.1.1",
+	} {
+		_, err := remote.Dial(t.Context(), url, remote.Options{})
+		if !errors.Is(err, remote.ErrURL) {
+			t.Errorf("Dial(%q): %v, want an error of the URL", url, err)
+			continue
+		}
+		mentions(t, err, want)
+		if strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("Dial(%q) tells the password: %v", url, err)
+		}
+	}
+}
+
 func TestURLsOfBrokers(t *testing.T) {
-	for _, url := range []string{"http://localhost:8080", "https://u:p@host/below/", "ws://h:8181/core", "wss://h/core?x=y", "HTTP://host"} {
+	for _, url := range []string{
+		"http://localhost:8080", "https://u:p@host/below/", "ws://h:8181/core", "wss://h/core?x=y", "HTTP://host",
+		"mqtt://h", "MQTTS://u:p@h:8884/?client_id=x&version=3.1.1", "ws://h/mqtt?token=x", "wss://h/below/mqtt",
+	} {
 		noError(t, remote.Check(url))
 	}
 }

@@ -59,10 +59,12 @@ func dialMycroft(ctx context.Context, u *url.URL, o Options) (Client, error) {
 	return c, nil
 }
 
-func connect(ctx context.Context, u *url.URL, o Options) (*carrier.WebSocket, error) {
+// connect opens a WebSocket. The subprotocols are asked for.
+func connect(ctx context.Context, u *url.URL, o Options, subprotocols ...string) (*carrier.WebSocket, error) {
 	wo := carrier.WebSocketOptions{
-		MaxMessage: o.MaxMessage,
-		Outbox:     carrier.OutboxOptions{MaxBytes: 2 * o.MaxMessage},
+		Subprotocols: subprotocols,
+		MaxMessage:   o.MaxMessage,
+		Outbox:       carrier.OutboxOptions{MaxBytes: 2 * o.MaxMessage},
 	}
 	if o.Dial == nil {
 		return carrier.DialWebSocket(ctx, u.String(), o.TLS, wo)
@@ -72,14 +74,7 @@ func connect(ctx context.Context, u *url.URL, o Options) (*carrier.WebSocket, er
 		return nil, fmt.Errorf("dialing %s: %w", u.Redacted(), err)
 	}
 	if u.Scheme == "wss" {
-		tc := o.TLS.Clone()
-		if tc == nil {
-			tc = &tls.Config{MinVersion: tls.VersionTLS12}
-		}
-		if tc.ServerName == "" {
-			tc.ServerName = u.Hostname()
-		}
-		conn = tls.Client(conn, tc)
+		conn = tls.Client(conn, tlsConfig(u, o))
 	}
 	ws, err := carrier.ConnectWebSocket(ctx, conn, u.String(), wo)
 	if err != nil {

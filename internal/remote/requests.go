@@ -22,6 +22,9 @@ func newRequests(ctx context.Context, s bus.Service) *requests {
 	return &requests{ctx: ctx, service: s, places: make(chan struct{}, maxRequests)}
 }
 
+// full tells whether serve would refuse one more.
+func (x *requests) full() bool { return len(x.places) == cap(x.places) }
+
 // serve runs the service on a goroutine and hands over what it returned, a
 // value or an error.
 func (x *requests) serve(r *bus.Request, answer func(*payload.Value, error)) {

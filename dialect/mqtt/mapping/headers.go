@@ -54,7 +54,6 @@ func Headers(p *packet.MessageProperties) []bus.Header {
 // scratch, in the manner of append, and dst is a view of the result: it is valid
 // until that is used again.
 func SetProperties(dst *packet.MessageProperties, headers []bus.Header, scratch []byte) []byte {
-	const once = 1<<packet.ContentType | 1<<packet.ResponseTopic | 1<<packet.CorrelationData | 1<<packet.PayloadFormatIndicator
 	var seen packet.PropertySet
 	first := func(id packet.PropertyID) bool {
 		again := seen.Has(id)
