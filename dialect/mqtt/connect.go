@@ -29,12 +29,15 @@ func (c *conn) connect() error {
 	if err != nil {
 		return err
 	}
+	if err := c.in.Fill(1); err != nil {
+		return err
+	}
+	if first := packet.Type(c.in.Bytes()[0] >> 4); first != packet.CONNECT { // MQTT-3.1.0-1
+		return breach(packet.ProtocolError, "the connection begins with %v, not with CONNECT", first) // whatever follows
+	}
 	h, body, err := c.next()
 	if err != nil {
 		return err
-	}
-	if h.Type != packet.CONNECT { // MQTT-3.1.0-1
-		return breach(packet.ProtocolError, "%v before CONNECT", h.Type)
 	}
 	var p packet.Connect
 	err = p.Decode(h, body)

@@ -7,6 +7,7 @@ import (
 
 	"omnibus/dialect"
 	"omnibus/dialect/dialecttest"
+	"omnibus/dialect/mqtt"
 	"omnibus/dialect/mycroft"
 	"omnibus/dialect/std"
 	"omnibus/dialect/web"
@@ -21,6 +22,14 @@ func TestMatrixIsAsDocumented(t *testing.T) {
 		t.Skip("the matrix takes a few seconds; it runs without -short")
 	}
 	got := dialecttest.Matrix(t,
+		dialecttest.Driver{
+			Spec: mqtt.Spec(),
+			Configure: func(c dialect.Config) {
+				m := c.(*mqtt.Config)
+				m.Listen, m.WebSocket.Listen = "127.0.0.1:0", ""
+			},
+			Dial: dialecttest.DialRemote,
+		},
 		dialecttest.Driver{
 			Spec:      mycroft.Spec(),
 			Configure: func(c dialect.Config) { c.(*mycroft.Config).Listen = "127.0.0.1:0" },
