@@ -174,8 +174,8 @@ func (o *Outbox) take(buf []byte) (queued bool, err error) {
 }
 
 // NeedRoom arms OnRoom as a refusal with ErrFull does. When what waits is already down to half of the bounds, OnRoom is
-// called soon: by who writes, or else by a flusher started for it, never by this call itself. Without OnRoom, after
-// Close and after a failed write it does nothing.
+// called soon: by who writes, after the write under way, or else by a flusher started for it, never by this call itself.
+// Without OnRoom, after Close and after a failed write it does nothing.
 func (o *Outbox) NeedRoom() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
