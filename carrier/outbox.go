@@ -68,7 +68,6 @@ type Outbox struct {
 	sealed   bool          // no more appends, the queue is still written
 	closed   bool          // no more appends nor writes
 	armed    bool          // the connection has a write deadline
-	plain    bool          // w is no TLS connection: vectored writes help, a timed-out write can be resumed
 	asked    bool          // raw has been looked up
 }
 
@@ -85,7 +84,7 @@ func NewOutbox(w io.Writer, o OutboxOptions) *Outbox {
 	if o.WriteTimeout == 0 {
 		o.WriteTimeout = defaultWriteTimeout
 	}
-	return &Outbox{w: w, o: o, plain: isPlain(w)}
+	return &Outbox{w: w, o: o}
 }
 
 // Append queues a copy of one message. Past a bound it queues nothing and returns ErrFull; after Close or a failed write
