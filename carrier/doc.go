@@ -10,15 +10,18 @@
 // # Writing
 //
 // [Outbox] is the only writer of its connection. Appending never waits for the socket: bytes are queued in the order
-// of the appends and written by a flusher goroutine that exists only while something is queued, everything waiting in
-// one write. The queue is bounded; an append that would pass a bound queues nothing and returns [ErrFull], so a slow
-// peer costs at most the bound. An idle outbox holds no buffer. After a failed write nothing is written any more.
+// of the appends and written, everything waiting in one write, by a flusher goroutine that exists only while something
+// is queued; or, for who appends much at a time and kicks in the end, on its own goroutine as far as the socket takes it
+// without waiting. The queue is bounded; an append that would pass a bound queues nothing and returns [ErrFull], so a
+// slow peer costs at most the bound, or one message when that is larger. OutboxOptions.OnRoom tells when there is room
+// again. An idle outbox holds no buffer. After a failed write nothing is written any more.
 //
 // # Reading
 //
 // [Reader] buffers a connection and holds only half a kilobyte while it waits. [WebSocket] reads whole messages with
-// it: one goroutine reads, and the bytes of a message are valid until the next Read. A length a peer claims is never
-// allocated before the bytes arrive, and never above WebSocketOptions.MaxMessage.
+// it: one goroutine reads, and the bytes of a message are valid until the next Read. [Input] shows the bytes themselves,
+// for protocols whose packets carry their length. A length a peer claims is never allocated before the bytes arrive, and
+// by a WebSocket never above WebSocketOptions.MaxMessage.
 //
 // # Pages of other web sites
 //

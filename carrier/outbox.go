@@ -68,7 +68,6 @@ type Outbox struct {
 	sealed   bool          // no more appends, the queue is still written
 	closed   bool          // no more appends nor writes
 	armed    bool          // the connection has a write deadline
-	plain    bool          // w is no TLS connection: vectored writes help, a timed-out write can be resumed
 	asked    bool          // raw has been looked up
 }
 
@@ -85,7 +84,7 @@ func NewOutbox(w io.Writer, o OutboxOptions) *Outbox {
 	if o.WriteTimeout == 0 {
 		o.WriteTimeout = defaultWriteTimeout
 	}
-	return &Outbox{w: w, o: o, plain: isPlain(w)}
+	return &Outbox{w: w, o: o}
 }
 
 // Append queues a copy of one message. Past a bound it queues nothing and returns ErrFull; after Close or a failed write
@@ -174,8 +173,8 @@ func (o *Outbox) take(buf []byte) (queued bool, err error) {
 }
 
 // NeedRoom arms OnRoom as a refusal with ErrFull does. When what waits is already down to half of the bounds, OnRoom is
-// called soon: by who writes, or else by a flusher started for it, never by this call itself. Without OnRoom, after
-// Close and after a failed write it does nothing.
+// called soon: by who writes, after the write under way, or else by a flusher started for it, never by this call itself.
+// Without OnRoom, after Close and after a failed write it does nothing.
 func (o *Outbox) NeedRoom() {
 	o.mu.Lock()
 	defer o.mu.Unlock()

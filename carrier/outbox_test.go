@@ -15,6 +15,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"omnibus/carrier"
 )
@@ -416,6 +417,13 @@ func TestOutboxAppendsWithoutAllocating(t *testing.T) {
 		}
 	}
 	noError(t, o.Close())
+}
+
+// TestOutboxIsSmall because thousands of idle connections have one each.
+func TestOutboxIsSmall(t *testing.T) {
+	if n := unsafe.Sizeof(carrier.Outbox{}); n > 160 {
+		t.Errorf("an Outbox is %d bytes, more than its size class of 160", n)
+	}
 }
 
 func TestOutboxSharesOneFrameAmongMany(t *testing.T) {

@@ -289,6 +289,13 @@ func dialPair(t testing.TB, e carrier.Endpoint, pool *x509.CertPool) (server, cl
 	return server, client
 }
 
+// readFull fills p from r.
+func readFull(t testing.TB, r io.Reader, p []byte) {
+	t.Helper()
+	_, err := io.ReadFull(r, p)
+	noError(t, err)
+}
+
 // readAll reads what a connection delivers until it ends.
 func readAll(r io.Reader) string {
 	b, _ := io.ReadAll(bufio.NewReader(r))

@@ -9,9 +9,9 @@ import (
 // has the whole timeout.
 const tlsPiece = 64 << 10
 
-// isPlain tells writers that are no TLS connections.
-func isPlain(w io.Writer) bool {
-	_, isTLS := w.(*tls.Conn)
+// plain tells writers that are no TLS connections: vectored writes help, and a timed-out write can be resumed.
+func (o *Outbox) plain() bool {
+	_, isTLS := o.w.(*tls.Conn)
 	return !isTLS
 }
 
@@ -24,7 +24,7 @@ func (o *Outbox) write(b *batch) error {
 		return o.writeBytes(b.buf[b.done:])
 	}
 	segments := b.segments()
-	if !o.plain || len(*segments) == 1 {
+	if !o.plain() || len(*segments) == 1 {
 		for _, s := range *segments {
 			if err := o.writeBytes(s); err != nil {
 				return err
@@ -47,7 +47,7 @@ func (o *Outbox) write(b *batch) error {
 func (o *Outbox) writeBytes(p []byte) error {
 	for {
 		piece := p
-		if !o.plain {
+		if !o.plain() {
 			piece = p[:min(len(p), tlsPiece)]
 		}
 		n, err := o.w.Write(piece)
@@ -71,5 +71,5 @@ func (o *Outbox) writeBytes(p []byte) error {
 
 // resume tells whether a write that ended early may go on: the peer took something, only not everything in time.
 func (o *Outbox) resume(progressed bool, err error) bool {
-	return o.plain && progressed && isTimeout(err) && o.rearm() == nil
+	return o.plain() && progressed && isTimeout(err) && o.rearm() == nil
 }
