@@ -22,7 +22,7 @@ type conn struct {
 	server  *server
 	nc      net.Conn
 	out     *carrier.Outbox // anybody's
-	in      *carrier.Input
+	in      carrier.Input
 	session *session
 	batch   bus.Batch
 
@@ -54,7 +54,9 @@ func (s *server) connection(raw net.Conn, open func(net.Conn) (net.Conn, error))
 		s.handshakeFailed(raw, err)
 		return
 	}
-	c := &conn{server: s, nc: nc, in: carrier.NewInput(nc)}
+	c := &conn{server: s, nc: nc}
+	c.in.Reset(nc)
+	defer c.in.Reset(nil)
 	c.out = carrier.NewOutbox(nc, carrier.OutboxOptions{
 		MaxBytes: int(s.config.MaxQueue),
 		OnError:  func(error) { c.interrupt() },
