@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"omnibus/auth"
 	"omnibus/broker"
 	"omnibus/bus"
 	"omnibus/config"
@@ -36,6 +37,7 @@ type BrokerSettings struct {
 	CallTimeout time.Duration  `yaml:"call_timeout" help:"How long a call of a service may take when the caller sets no deadline."`
 	Policy      string         `yaml:"policy" help:"Which of several providers of one service is called: first-up, round-robin or least-busy."`
 	Grace       time.Duration  `yaml:"grace" help:"How long handlers may take to finish at shutdown."`
+	Deny        []string       `yaml:"deny" help:"What nobody may do, each as ACTION PATTERN, such as publish secret/#; the actions are publish, subscribe, receive, call and expose."`
 	Limits      LimitsSettings `yaml:"limits" help:"What peers may take; -1 for a number is no limit. omnibus.status counts what was refused."`
 }
 
@@ -66,6 +68,7 @@ func Defaults(specs []dialect.Spec) *Settings {
 			CallTimeout: bus.DefaultCallTimeout,
 			Policy:      bus.FirstUp.String(),
 			Grace:       5 * time.Second,
+			Deny:        []string{},
 			Limits: LimitsSettings{
 				Peers: l.Peers, Sessions: l.Sessions, Subscriptions: l.Subscriptions, Services: l.Services, Calls: l.Calls,
 				MessageBytes: config.Size(l.MessageBytes), Retained: l.Retained, RetainedBytes: config.Size(l.RetainedBytes),
@@ -152,6 +155,11 @@ func (b *BrokerSettings) validate() (all []dialect.Problem) {
 	if b.Grace <= 0 {
 		all = append(all, dialect.Problem{Path: "grace", Text: "must be more than zero"})
 	}
+	for i, rule := range b.Deny {
+		if _, err := broker.NewDeny([]string{rule}); err != nil {
+			all = append(all, dialect.Problem{Path: fmt.Sprintf("deny[%d]", i), Text: err.Error()})
+		}
+	}
 	return append(all, b.Limits.validate()...)
 }
 
@@ -181,7 +189,12 @@ func (l *LimitsSettings) validate() (all []dialect.Problem) {
 func (b *BrokerSettings) options() broker.Options {
 	l := b.Limits
 	policy, _ := bus.ParsePolicy(b.Policy) // validated
+	var access auth.Authorizer = auth.Open{}
+	if len(b.Deny) > 0 {
+		access, _ = broker.NewDeny(b.Deny) // validated
+	}
 	return broker.Options{
+		Access:      access,
 		CallTimeout: b.CallTimeout,
 		Policy:      policy,
 		Limits: broker.Limits{

@@ -48,7 +48,7 @@ broker < auth bus dialect engine engine/memory payload topic
 # The conformance suite runs a dialect against a real broker, with real clients.
 dialect/dialecttest < broker bus dialect internal/remote payload topic
 
-internal/app < broker bus config dialect; tests < auth carrier dialect/echo dialect/std
+internal/app < auth broker bus config dialect; tests < carrier dialect/echo dialect/std
 # A client knows what the wire knows: the codecs of two dialects, the documents of the third.
 internal/remote < bus carrier dialect/mqtt/mapping dialect/mqtt/packet dialect/mycroft/mapping dialect/mycroft/packet dialect/web payload topic
 cmd/omnibus < internal/cli
