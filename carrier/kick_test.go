@@ -209,8 +209,7 @@ func TestOutboxLosesNothing(t *testing.T) {
 			server, client := pair(t)
 			const writers, each = 8, 1500
 			room := make(chan struct{}, 1)
-			var o *carrier.Outbox
-			o = carrier.NewOutbox(server, carrier.OutboxOptions{
+			o := carrier.NewOutbox(server, carrier.OutboxOptions{
 				MaxBytes: 200 << 10, MaxMessages: 200,
 				OnError: func(err error) { t.Errorf("writing failed: %v", err) },
 				OnRoom:  func() { pass(room) },
