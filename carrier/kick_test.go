@@ -233,6 +233,38 @@ func pass(room chan struct{}) {
 	}
 }
 
+// TestOutboxLosesNothingInTheEnd looks for the last bytes of a short exchange, which no later append takes along.
+func TestOutboxLosesNothingInTheEnd(t *testing.T) {
+	server, client := tcpPair(t, false)
+	o := carrier.NewOutbox(server, carrier.OutboxOptions{})
+	for round := range 2000 {
+		var wg sync.WaitGroup
+		for i := range 3 {
+			wg.Go(func() {
+				if (i+round)%5 == 0 {
+					if err := o.Append([]byte("x")); err != nil {
+						t.Error(err)
+					}
+					return
+				}
+				kick, err := o.CommitLater(append(o.Begin(), 'x'))
+				if err != nil {
+					t.Error(err)
+				}
+				if kick {
+					o.Kick()
+				}
+			})
+		}
+		wg.Wait()
+		noError(t, client.SetReadDeadline(time.Now().Add(20*time.Second)))
+		if n, err := io.ReadFull(client, make([]byte, 3)); err != nil {
+			t.Fatalf("%d of 3 bytes arrived in round %d: %v", n, round, err)
+		}
+	}
+	noError(t, o.Close())
+}
+
 // appendMany appends messages in batches: the writer, a number, a length, and as many bytes.
 func appendMany(t *testing.T, o *carrier.Outbox, writer byte, count int, room chan struct{}) {
 	r := rand.New(rand.NewPCG(uint64(writer), 8))
