@@ -18,8 +18,10 @@ var blocks [5]sync.Pool
 //	for {
 //		need := packetSize(in.Bytes()) // as far as the bytes tell
 //		if in.Buffered() < need {
-//			err := in.Fill(need)
-//			…
+//			if err := in.Fill(need); err != nil {
+//				return err
+//			}
+//			continue // perhaps the bytes tell more now
 //		}
 //		use(in.Bytes()[:need])
 //		in.Discard(need)
@@ -97,7 +99,7 @@ func (in *Input) makeRoom(need int) {
 		in.resize(size)
 	case have == 0:
 		in.buf, in.i = in.buf[:0], 0
-	case size-in.i < need || size-len(in.buf) < size/2:
+	case in.i > 0 && (size-in.i < need || size-len(in.buf) < size/2):
 		in.buf = in.buf[:copy(in.buf, in.buf[in.i:])]
 		in.i = 0
 	}

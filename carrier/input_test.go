@@ -180,11 +180,15 @@ func TestInputGrowsAndShrinks(t *testing.T) {
 	}{
 		{"small packets", []int{10, 511, 2}, false, 1, []int{512, 512, 512, 512}},
 		{
-			"a burst", []int{much, much, much, much, much, much, much, 40000, 3000, 10}, false, 1,
+			"a burst",
+			[]int{much, much, much, much, much, much, much, 40000, 3000, 10},
+			false, 1,
 			[]int{512, 4096, 8192, 16384, 32768, 65536, 65536, 65536, 4096, 4096, 512},
 		},
 		{
-			"a large packet, claimed at once", []int{10, much, 1, much, much, much, much, much}, true, 150000,
+			"a large packet, claimed at once",
+			[]int{10, much, 1, much, much, much, much, much},
+			true, 150000,
 			[]int{512, 502, 3584, 3583, 4096, 8192, 16384, 32768, 65536},
 		},
 		{"a claim and nothing more", []int{4, 0}, true, 1 << 28, []int{512, 508, 508}},

@@ -37,10 +37,11 @@ func TestOutboxTellsRoomOnce(t *testing.T) {
 					if told != round-1 {
 						t.Fatalf("told %d times when it was full", told)
 					}
-					for b, m := o.Pending(); m > 0; b, m = o.Pending() {
+					for waiting := true; waiting; {
 						g.open <- struct{}{}
 						synctest.Wait()
-						b, m = o.Pending()
+						b, m := o.Pending()
+						waiting = m > 0
 						half := b <= 64<<10 && m <= 64
 						if want := round - 1; half && told != want+1 || !half && told != want {
 							t.Fatalf("%d bytes, %d messages wait; told %d times, in round %d", b, m, told, round)
