@@ -19,8 +19,8 @@ import (
 	"omnibus/internal/app"
 )
 
-// The scripts of testdata/script run against a broker of their own: $WEB and
-// $MYCROFT are its URLs, $NOBODY one where nothing listens. Besides the usual
+// The scripts of testdata/script run against a broker of their own: $WEB, $MYCROFT
+// and $MQTT are its URLs, $NOBODY one where nothing listens. Besides the usual
 // commands they know
 //
 //	code N COMMAND ARG...     runs a command and checks its exit code
@@ -46,6 +46,7 @@ func TestScripts(t *testing.T) {
 			})
 			env.Setenv("WEB", urls["web"])
 			env.Setenv("MYCROFT", urls["mycroft"])
+			env.Setenv("MQTT", urls["mqtt"])
 			env.Setenv("GORACE", quickRaces)
 			env.Setenv("NOBODY", "http://127.0.0.1:1")
 			return nil
@@ -63,8 +64,10 @@ func TestScripts(t *testing.T) {
 // how to end it.
 func startBroker() (urls map[string]string, stop func() error, err error) {
 	settings := app.Defaults(std.All())
-	for _, name := range []string{"web", "mycroft"} {
-		if err := settings.Set(name+".listen", "127.0.0.1:0"); err != nil {
+	for path, value := range map[string]string{
+		"web.listen": "127.0.0.1:0", "mycroft.listen": "127.0.0.1:0", "mqtt.listen": "127.0.0.1:0", "mqtt.websocket.listen": "",
+	} {
+		if err := settings.Set(path, value); err != nil {
 			return nil, nil, err
 		}
 	}
