@@ -33,6 +33,8 @@ dialect/echo < auth bus carrier dialect payload topic; tests < broker dialect/di
 # Of config, settings use the type Size and nothing else.
 dialect/mycroft < auth bus carrier config dialect dialect/mycroft/mapping dialect/mycroft/packet payload topic; tests < broker dialect/dialecttest
 dialect/mqtt/packet <
+# It plays transcripts against any broker, over sockets and WebSockets.
+dialect/mqtt/mqtttest < carrier dialect/mqtt/packet
 dialect/mycroft/packet <
 # What a payload is in a frame, for the hub and for clients.
 dialect/mycroft/mapping < bus dialect/mycroft/packet payload
