@@ -37,6 +37,9 @@ func (n *notation) given(vars variables) ([]given, error) {
 			return nil, fmt.Errorf("the value of %s: %w", g.name, err)
 		}
 		g.num = uint32(num)
+		if g.num == 0 && (g.name == "alias" || g.name == "sub-id") {
+			return nil, fmt.Errorf("the value of %s: package packet writes no 0; use hex", g.name)
+		}
 		all = append(all, g)
 	}
 	return all, nil

@@ -193,4 +193,3 @@ func (g *game) send(c *client, n *notation) error {
 	g.left.sent(raw, c.version())
 	return c.send(raw, false, g.by())
 }
-

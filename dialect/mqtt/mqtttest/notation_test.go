@@ -66,14 +66,20 @@ var sent = []struct{ text, bytes string }{
 	{"SUBSCRIBE id=1", "8203 0001 00"},
 	{"UNSUBSCRIBE id=1 filter=a filter=b user=k:v", `a210 0001 07 26 0001 "k" 0001 "v" 0001 "a" 0001 "b"`},
 	{"PUBLISH topic= alias=3 sub-id=5", `3008 0000 05 23 0003 0b 05`},
-	{"CONNECT v311 id=a clean keepalive=10 username=u password=p will-topic=w will-payload=x will-qos=1 will-retain",
-		`1019 0004 "MQTT" 04 ee 000a 0001 "a" 0001 "w" 0001 "x" 0001 "u" 0001 "p"`},
+	{
+		"CONNECT v311 id=a clean keepalive=10 username=u password=p will-topic=w will-payload=x will-qos=1 will-retain",
+		`1019 0004 "MQTT" 04 ee 000a 0001 "a" 0001 "w" 0001 "x" 0001 "u" 0001 "p"`,
+	},
 	{"CONNECT v31 id=a", `100f 0006 "MQIsdp" 03 00 0000 0001 "a"`},
-	{"CONNECT v5 id= session-expiry=1 receive-max=2 max-packet-size=3 alias-max=4 request-response-info=1 request-problem-info=0 method=m data=d user=k:v",
-		`1030 0004 "MQTT" 05 00 0000 23 11 00000001 21 0002 27 00000003 22 0004 19 01 17 00 15 0001 "m" 16 0001 "d" 26 0001 "k" 0001 "v" 0000`},
+	{
+		"CONNECT v5 id= session-expiry=1 receive-max=2 max-packet-size=3 alias-max=4 request-response-info=1 request-problem-info=0 method=m data=d user=k:v",
+		`1030 0004 "MQTT" 05 00 0000 23 11 00000001 21 0002 27 00000003 22 0004 19 01 17 00 15 0001 "m" 16 0001 "d" 26 0001 "k" 0001 "v" 0000`,
+	},
 	{"CONNECT v5 id=a receive-max=0", `1011 0004 "MQTT" 05 00 0000 03 21 0000 0001 "a"`},
-	{"CONNECT v5 id=a will-topic=w will-delay=1 will-format=1 will-expiry=2 will-content-type=c will-response-topic=r will-correlation=d will-user=k:v",
-		`1033 0004 "MQTT" 05 04 0000 00 0001 "a" 1f 18 00000001 01 01 02 00000002 03 0001 "c" 08 0001 "r" 09 0001 "d" 26 0001 "k" 0001 "v" 0001 "w" 0000`},
+	{
+		"CONNECT v5 id=a will-topic=w will-delay=1 will-format=1 will-expiry=2 will-content-type=c will-response-topic=r will-correlation=d will-user=k:v",
+		`1033 0004 "MQTT" 05 04 0000 00 0001 "a" 1f 18 00000001 01 01 02 00000002 03 0001 "c" 08 0001 "r" 09 0001 "d" 26 0001 "k" 0001 "v" 0001 "w" 0000`,
+	},
 }
 
 func TestPacketsAreSentAsWritten(t *testing.T) {

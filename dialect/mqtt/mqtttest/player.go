@@ -87,4 +87,3 @@ func (p *Player) timeout() time.Duration {
 	}
 	return 5 * time.Second
 }
-

@@ -49,8 +49,11 @@ var failures = []struct {
 	answers      []string // to what comes after CONNECT
 	says         []string
 }{
-	{"another packet", "a> PUBLISH topic=t id=1 qos=1\na< PUBREC id=1", []string{"4002 0001"},
-		[]string{"script.txt:3: ", "expected a< PUBREC id=1", "arrived  a< PUBACK id=1", "another packet"}},
+	{
+		"another packet", "a> PUBLISH topic=t id=1 qos=1\na< PUBREC id=1",
+		[]string{"4002 0001"},
+		[]string{"script.txt:3: ", "expected a< PUBREC id=1", "arrived  a< PUBACK id=1", "another packet"},
+	},
 	{"another identifier", "a> PUBLISH topic=t id=1 qos=1\na< PUBACK id=1", []string{"4002 0002"}, []string{"id is 2"}},
 	{"another reason", "a> PUBLISH topic=t id=1 qos=1\na< PUBACK id=1", []string{"4003 0001 10"}, []string{"arrived  a< PUBACK id=1 reason=10", "reason is not expected"}},
 	{"none of the reasons", "a> PUBLISH topic=t id=1 qos=1\na< PUBACK id=1 reason=10|87", []string{"4002 0001"}, []string{"reason is 00"}},
@@ -65,13 +68,22 @@ var failures = []struct {
 	{"a property above its bound", "a> SUBSCRIBE id=1 filter=t\na< PUBLISH topic=t expiry<=6", []string{"3009 0001 \"t\" 05 02 00000007"}, []string{"expiry is 7"}},
 	{"a property below its bound", "a> SUBSCRIBE id=1 filter=t\na< PUBLISH topic=t expiry>=8", []string{"3009 0001 \"t\" 05 02 00000007"}, []string{"expiry is 7"}},
 	{"a packet that is too long", "a> SUBSCRIBE id=1 filter=t\na< PUBLISH topic=t size<=5", []string{"3004 0001 \"t\" 00"}, []string{"6 bytes long"}},
-	{"user properties in another order", "a> SUBSCRIBE id=1 filter=t\na< PUBLISH topic=t user=a: user=b:",
-		[]string{"3010 0001 \"t\" 0c 26 0001 \"b\" 0000 26 0001 \"a\" 0000"}, []string{"user is b:"}},
+	{
+		"user properties in another order", "a> SUBSCRIBE id=1 filter=t\na< PUBLISH topic=t user=a: user=b:",
+		[]string{"3010 0001 \"t\" 0c 26 0001 \"b\" 0000 26 0001 \"a\" 0000"},
+		[]string{"user is b:"},
+	},
 	{"a user property too few", "a> SUBSCRIBE id=1 filter=t\na< PUBLISH topic=t user=b: user=b:", []string{"300a 0001 \"t\" 06 26 0001 \"b\" 0000"}, []string{"user is missing"}},
-	{"a user property too many", "a> SUBSCRIBE id=1 filter=t\na< PUBLISH topic=t user=b:",
-		[]string{"3010 0001 \"t\" 0c 26 0001 \"b\" 0000 26 0001 \"b\" 0000"}, []string{"user is not expected"}},
-	{"another value than before", "a> PUBLISH topic=t id=1 qos=1\na< PUBACK id=$p\na> PUBLISH topic=t id=1 qos=1\na< PUBACK id=$p", []string{"4002 0001", "4002 0002"},
-		[]string{"script.txt:5: ", "id is 2"}},
+	{
+		"a user property too many", "a> SUBSCRIBE id=1 filter=t\na< PUBLISH topic=t user=b:",
+		[]string{"3010 0001 \"t\" 0c 26 0001 \"b\" 0000 26 0001 \"b\" 0000"},
+		[]string{"user is not expected"},
+	},
+	{
+		"another value than before", "a> PUBLISH topic=t id=1 qos=1\na< PUBACK id=$p\na> PUBLISH topic=t id=1 qos=1\na< PUBACK id=$p",
+		[]string{"4002 0001", "4002 0002"},
+		[]string{"script.txt:5: ", "id is 2"},
+	},
 	{"codes in another order", "a> SUBSCRIBE id=1 filter=t filter=u\na< SUBACK id=1 codes=01,00", []string{"9005 0001 00 00 01"}, []string{"codes is 00,01"}},
 	{"nothing", "a> PUBLISH topic=t id=1 qos=1\na< PUBACK id=1", []string{""}, []string{"expected a< PUBACK id=1", "nothing arrived in time"}},
 	{"the end", "a> PUBLISH topic=t id=1 qos=1\na< PUBACK id=1", []string{"end"}, []string{"the connection of a has ended"}},
@@ -84,10 +96,16 @@ var failures = []struct {
 	{"no reason", "a> PUBLISH topic=t\na dropped 82", []string{"end"}, []string{"expected a< DISCONNECT reason=82 *"}},
 	{"another reason for the end", "a> PUBLISH topic=t\na dropped 82", []string{"e002 81 00"}, []string{"expected a< DISCONNECT reason=82 *", "reason is 81"}},
 	{"a reason and no end", "a> PUBLISH topic=t\na dropped 82", []string{"e002 82 00"}, []string{"expected the end", "nothing arrived in time"}},
-	{"a packet of a group that is missing", "a> SUBSCRIBE id=1 filter=t\n{\na< SUBACK id=1 codes=00\na< PUBLISH topic=t\n}", []string{"9004 0001 00 00"},
-		[]string{"script.txt:5: ", "PUBLISH topic=t", "nothing arrived in time"}},
-	{"a packet that is not of the group", "a> SUBSCRIBE id=1 filter=t\n{\na< SUBACK id=1 codes=00\na< PUBLISH topic=t\n}", []string{"9004 0001 00 00 3004 0001 \"u\" 00"},
-		[]string{"arrived a< PUBLISH topic=u", "topic is u"}},
+	{
+		"a packet of a group that is missing", "a> SUBSCRIBE id=1 filter=t\n{\na< SUBACK id=1 codes=00\na< PUBLISH topic=t\n}",
+		[]string{"9004 0001 00 00"},
+		[]string{"script.txt:5: ", "PUBLISH topic=t", "nothing arrived in time"},
+	},
+	{
+		"a packet that is not of the group", "a> SUBSCRIBE id=1 filter=t\n{\na< SUBACK id=1 codes=00\na< PUBLISH topic=t\n}",
+		[]string{"9004 0001 00 00 3004 0001 \"u\" 00"},
+		[]string{"arrived a< PUBLISH topic=u", "topic is u"},
+	},
 	{"one of many that is wrong", "repeat 1..3 a> PUBLISH topic=t id=$i qos=1\nrepeat 1..3 a< PUBACK id=$i", []string{"4002 0001", "4002 0007"}, []string{"the time with $i=2", "id is 7"}},
 	{"a client that was never opened", "b> PINGREQ", nil, []string{"client b has not been opened"}},
 	{"bytes that are no packet", "a> PUBLISH topic=t\na< PINGRESP", []string{"00 00"}, []string{"bytes that are no packet", "0000"}},
@@ -96,6 +114,7 @@ var failures = []struct {
 	{"a session expiry in the DISCONNECT of a server", "a> PUBLISH topic=t\na dropped 82", []string{"e007 82 05 11 00000000"}, []string{"not as it should be"}},
 	{"a text frame without frames", "a> text-frame 00", nil, []string{"only WebSockets have text frames"}},
 	{"a number that is none", "a> PUBLISH topic=t id=x", nil, []string{"the value of id"}},
+	{"an alias that cannot be written", "a> PUBLISH topic=t alias=0", nil, []string{"writes no 0; use hex"}},
 	{"a packet of brokers", "a> SUBACK id=1 codes=00", nil, []string{"write it in hex"}},
 	{"a packet that cannot be written", "a> PUBLISH topic=repeat(x,65536)", nil, []string{"use hex"}},
 }

@@ -24,14 +24,22 @@ var breaches = []struct {
 	{"the client's topic aliases", "a connect\na> SUBSCRIBE id=1 filter=t\na< PUBLISH topic=t *", []string{accepted, `3007 0001 "t" 03 23 0001`}},
 	{"the client's topic aliases", "a connect alias-max=1\na> SUBSCRIBE id=1 filter=t\na< PUBLISH topic=t *", []string{accepted, `3007 0001 "t" 03 23 0002`}},
 	{"the client's topic aliases", "a connect alias-max=1\na> SUBSCRIBE id=1 filter=t\na< PUBLISH *", []string{accepted, `3006 0000 03 23 0001`}},
-	{"the client's receive maximum", "a connect receive-max=1\na> SUBSCRIBE id=1 filter=t qos=1\na< PUBLISH topic=t id=1 qos=1\na< PUBLISH topic=t id=2 qos=1",
-		[]string{accepted, `3206 0001 "t" 0001 00 3206 0001 "t" 0002 00`}},
-	{"the client's receive maximum", "a connect receive-max=1\na> SUBSCRIBE id=1 filter=t qos=2\na< PUBLISH topic=t id=1 qos=2\na> PUBREC id=1\na< PUBREL id=1\na< PUBLISH topic=t id=2 qos=1",
-		[]string{accepted, `3406 0001 "t" 0001 00`, `6202 0001 3206 0001 "t" 0002 00`}},
-	{"unused packet identifiers", "a connect\na> SUBSCRIBE id=1 filter=t qos=1\na< PUBLISH topic=t id=1 qos=1\na< PUBLISH topic=t id=1 qos=1",
-		[]string{accepted, `3206 0001 "t" 0001 00 3206 0001 "t" 0001 00`}},
-	{"unused packet identifiers", "a resume\na> SUBSCRIBE id=1 filter=t qos=1\na< PUBREL id=1\na< PUBLISH topic=t id=1 qos=1",
-		[]string{"2003 01 00 00", `6202 0001 3206 0001 "t" 0001 00`}},
+	{
+		"the client's receive maximum", "a connect receive-max=1\na> SUBSCRIBE id=1 filter=t qos=1\na< PUBLISH topic=t id=1 qos=1\na< PUBLISH topic=t id=2 qos=1",
+		[]string{accepted, `3206 0001 "t" 0001 00 3206 0001 "t" 0002 00`},
+	},
+	{
+		"the client's receive maximum", "a connect receive-max=1\na> SUBSCRIBE id=1 filter=t qos=2\na< PUBLISH topic=t id=1 qos=2\na> PUBREC id=1\na< PUBREL id=1\na< PUBLISH topic=t id=2 qos=1",
+		[]string{accepted, `3406 0001 "t" 0001 00`, `6202 0001 3206 0001 "t" 0002 00`},
+	},
+	{
+		"unused packet identifiers", "a connect\na> SUBSCRIBE id=1 filter=t qos=1\na< PUBLISH topic=t id=1 qos=1\na< PUBLISH topic=t id=1 qos=1",
+		[]string{accepted, `3206 0001 "t" 0001 00 3206 0001 "t" 0001 00`},
+	},
+	{
+		"unused packet identifiers", "a resume\na> SUBSCRIBE id=1 filter=t qos=1\na< PUBREL id=1\na< PUBLISH topic=t id=1 qos=1",
+		[]string{"2003 01 00 00", `6202 0001 3206 0001 "t" 0001 00`},
+	},
 	{"no explanations for who wants none", "a connect request-problem-info=0\na> PUBLISH topic=t id=1 qos=1\na< PUBACK id=1 *", []string{accepted, `400a 0001 00 06 1f 0003 "why"`}},
 	{"no response information unasked", "a connect", []string{`2007 00 00 04 1a 0001 "r"`}},
 	{"no response information unasked", "a connect request-response-info=0", []string{`2007 00 00 04 1a 0001 "r"`}},
@@ -69,16 +77,26 @@ func TestPacketsThatKeepTheRulesPass(t *testing.T) {
 		script  string
 		answers []string
 	}{
-		"an alias stands for its topic": {"a connect alias-max=1\na> SUBSCRIBE id=1 filter=t\na< PUBLISH topic=t *\na< PUBLISH topic=t payload=x *",
-			[]string{accepted, `3007 0001 "t" 03 23 0001 3007 0000 03 23 0001 "x"`}},
-		"an identifier is free after PUBACK": {"a connect receive-max=1\na> SUBSCRIBE id=1 filter=t qos=1\na< PUBLISH topic=t id=1 qos=1\na> PUBACK id=1\na< PUBLISH topic=t id=1 qos=1",
-			[]string{accepted, `3206 0001 "t" 0001 00`, `3206 0001 "t" 0001 00`}},
-		"an identifier is free after PUBCOMP": {"a connect receive-max=1\na> SUBSCRIBE id=1 filter=t qos=2\na< PUBLISH topic=t id=1 qos=2\na> PUBREC id=1\na< PUBREL id=1\na> PUBCOMP id=1\na< PUBLISH topic=t id=1 qos=2",
-			[]string{accepted, `3406 0001 "t" 0001 00`, `6202 0001`, `3406 0001 "t" 0001 00`}},
-		"an identifier is free after a refusal": {"a connect receive-max=1\na> SUBSCRIBE id=1 filter=t qos=2\na< PUBLISH topic=t id=1 qos=2\na> PUBREC id=1 reason=97\na< PUBLISH topic=t id=1 qos=2",
-			[]string{accepted, `3406 0001 "t" 0001 00`, `3406 0001 "t" 0001 00`}},
-		"a PUBREL is no message": {"a resume receive-max=1\na> SUBSCRIBE id=1 filter=t qos=1\na< PUBREL id=1\na< PUBLISH topic=t id=2 qos=1",
-			[]string{"2003 01 00 00", `6202 0001 3206 0001 "t" 0002 00`}},
+		"an alias stands for its topic": {
+			"a connect alias-max=1\na> SUBSCRIBE id=1 filter=t\na< PUBLISH topic=t *\na< PUBLISH topic=t payload=x *",
+			[]string{accepted, `3007 0001 "t" 03 23 0001 3007 0000 03 23 0001 "x"`},
+		},
+		"an identifier is free after PUBACK": {
+			"a connect receive-max=1\na> SUBSCRIBE id=1 filter=t qos=1\na< PUBLISH topic=t id=1 qos=1\na> PUBACK id=1\na< PUBLISH topic=t id=1 qos=1",
+			[]string{accepted, `3206 0001 "t" 0001 00`, `3206 0001 "t" 0001 00`},
+		},
+		"an identifier is free after PUBCOMP": {
+			"a connect receive-max=1\na> SUBSCRIBE id=1 filter=t qos=2\na< PUBLISH topic=t id=1 qos=2\na> PUBREC id=1\na< PUBREL id=1\na> PUBCOMP id=1\na< PUBLISH topic=t id=1 qos=2",
+			[]string{accepted, `3406 0001 "t" 0001 00`, `6202 0001`, `3406 0001 "t" 0001 00`},
+		},
+		"an identifier is free after a refusal": {
+			"a connect receive-max=1\na> SUBSCRIBE id=1 filter=t qos=2\na< PUBLISH topic=t id=1 qos=2\na> PUBREC id=1 reason=97\na< PUBLISH topic=t id=1 qos=2",
+			[]string{accepted, `3406 0001 "t" 0001 00`, `3406 0001 "t" 0001 00`},
+		},
+		"a PUBREL is no message": {
+			"a resume receive-max=1\na> SUBSCRIBE id=1 filter=t qos=1\na< PUBREL id=1\na< PUBLISH topic=t id=2 qos=1",
+			[]string{"2003 01 00 00", `6202 0001 3206 0001 "t" 0002 00`},
+		},
 		"response information that was asked for": {"a connect request-response-info=1", []string{`2007 00 00 04 1a 0001 "r"`}},
 		"a CONNACK may explain":                   {"a connect request-problem-info=0", []string{`2009 00 00 06 1f 0003 "why"`}},
 		"the client's own method":                 {"a connect method=m", []string{`2007 00 00 04 15 0001 "m"`}},
