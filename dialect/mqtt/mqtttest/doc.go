@@ -70,5 +70,13 @@
 // Nothing is said about how fast a broker is: a step that must happen has
 // [Player.Timeout] to do so. With in-memory connections a script can be played
 // in a bubble of testing/synctest; no goroutine and no connection is left when
-// [Player.Play] returns.
+// [Player.Play] returns. Since a bubble has no subtests, each script gets one of
+// its own, and a broker that starts and ends in it:
+//
+//	scripts, err := mqtttest.Load(os.DirFS("testdata/transcripts"))
+//	for _, s := range scripts {
+//		t.Run(s.Name(), func(t *testing.T) {
+//			synctest.Test(t, func(t *testing.T) { … player.Play(t.Context(), s) … })
+//		})
+//	}
 package mqtttest
