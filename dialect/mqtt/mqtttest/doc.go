@@ -13,6 +13,7 @@
 //	a open                        client a connects: [v5|v311|v31] [websocket]
 //	a> CONNECT v5 id=a clean      client a sends a packet
 //	a> hex 10 [ s"MQTT" 05 ]      client a sends bytes, well-formed or not
+//	a> text-frame c000            the same, in a text frame of a WebSocket
 //	a< CONNACK *                  client a receives this packet, and no other
 //	a|b< PUBLISH topic=t          either of them does
 //	a silent                      client a has received nothing more
@@ -38,7 +39,8 @@
 //
 // # Packets
 //
-// A packet is its name, flags, and fields of key=value. Reasons and codes are in
+// A packet is its name, flags, and fields of key=value; in CONNECT, a word like
+// v311 is the version, 5 if there is none. Reasons and codes are in
 // hexadecimal, numbers in decimal. A field that is not written is not in the
 // packet, or has its default: QoS 0, reason 00. In a packet to be received,
 //
