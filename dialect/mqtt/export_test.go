@@ -12,3 +12,9 @@ func ServeOn(ctx context.Context, d dialect.Dialect, l net.Listener) error {
 	s, _ := d.(*server)
 	return s.serveWith(s.stream)(ctx, l)
 }
+
+// ServeWebSocketOn serves MQTT in WebSockets on a listener.
+func ServeWebSocketOn(ctx context.Context, d dialect.Dialect, l net.Listener) error {
+	s, _ := d.(*server)
+	return s.serveWith(s.webSocket)(ctx, l)
+}

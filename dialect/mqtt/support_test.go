@@ -63,8 +63,13 @@ func serve(t testing.TB, o options) *place {
 	p := &place{t: t, broker: b, ended: make(chan error, 1)}
 	ctx, stop := context.WithCancel(context.Background())
 	p.stop = stop
-	l := p.network.Listen("mqtt")
-	go func() { p.ended <- mqtt.ServeOn(ctx, d, l) }()
+	l, ws := p.network.Listen("mqtt"), p.network.Listen("websocket")
+	go func() {
+		ended := make(chan error, 1)
+		go func() { ended <- mqtt.ServeWebSocketOn(ctx, d, ws) }()
+		err := mqtt.ServeOn(ctx, d, l)
+		p.ended <- errors.Join(err, <-ended)
+	}()
 	t.Cleanup(p.close)
 	return p
 }

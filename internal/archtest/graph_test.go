@@ -32,10 +32,12 @@ dialect < auth bus carrier payload topic
 dialect/echo < auth bus carrier dialect payload topic; tests < broker dialect/dialecttest
 # Of config, settings use the type Size and nothing else.
 dialect/mycroft < auth bus carrier config dialect dialect/mycroft/mapping dialect/mycroft/packet payload topic; tests < broker dialect/dialecttest
-dialect/mqtt < auth bus carrier config dialect dialect/mqtt/mapping dialect/mqtt/packet payload topic; tests < broker dialect/dialecttest
+dialect/mqtt < auth bus carrier config dialect dialect/mqtt/mapping dialect/mqtt/packet payload topic; tests < broker dialect/dialecttest dialect/mqtt/mqtttest
 dialect/mqtt/packet <
 # What a message is on the bus, and how services are called, for the broker and for clients.
 dialect/mqtt/mapping < bus dialect/mqtt/packet payload
+# It plays transcripts against any broker, over sockets and WebSockets.
+dialect/mqtt/mqtttest < carrier dialect/mqtt/packet
 dialect/mycroft/packet <
 # What a payload is in a frame, for the hub and for clients.
 dialect/mycroft/mapping < bus dialect/mycroft/packet payload
