@@ -47,9 +47,11 @@ dialect/dialecttest < broker bus dialect internal/remote payload topic
 
 internal/app < broker bus config dialect; tests < auth carrier dialect/echo dialect/std
 # A client knows what the wire knows: the codec of one dialect, the documents of the other.
+# The load generator speaks to brokers of any make, and knows the codec alone.
+bench < dialect/mqtt/packet
 internal/remote < bus carrier dialect/mycroft/mapping dialect/mycroft/packet dialect/web payload topic
 cmd/omnibus < internal/cli
-internal/cli < bus config dialect/std dialect/web internal/app internal/buildinfo internal/remote payload topic
+internal/cli < bench bus config dialect/std dialect/web internal/app internal/buildinfo internal/remote payload topic
 e2e <; tests < bus dialect/std internal/app
 internal/archtest <
 internal/buildinfo <
