@@ -134,17 +134,21 @@ func (c *client) until(ctx context.Context, deadline time.Time) (done func()) {
 
 var errClosed = errors.New("the broker closed the connection")
 
+// feed calls take after every read, until one of the two fails.
+func (c *client) feed(take func() error) error {
+	for {
+		if err := c.fill(); err != nil {
+			return err
+		}
+		if err := take(); err != nil {
+			return err
+		}
+	}
+}
+
 // fill reads more, at least a byte.
 func (c *client) fill() error {
-	switch {
-	case c.r == c.w:
-		c.r, c.w = 0, 0
-	case c.w == len(c.buf) && c.r > 0:
-		c.w = copy(c.buf, c.buf[c.r:c.w])
-		c.r = 0
-	case c.w == len(c.buf):
-		c.buf = append(c.buf, make([]byte, len(c.buf))...)
-	}
+	c.room()
 	n, err := c.conn.Read(c.buf[c.w:])
 	c.w += n
 	switch {
@@ -154,6 +158,19 @@ func (c *client) fill() error {
 		return errClosed
 	}
 	return err
+}
+
+// room makes some for the next read.
+func (c *client) room() {
+	switch {
+	case c.r == c.w:
+		c.r, c.w = 0, 0
+	case c.w == len(c.buf) && c.r > 0:
+		c.w = copy(c.buf, c.buf[c.r:c.w])
+		c.r = 0
+	case c.w == len(c.buf):
+		c.buf = append(c.buf, make([]byte, len(c.buf))...)
+	}
 }
 
 // next takes a packet out of what has been read, if a whole one is there.

@@ -28,11 +28,12 @@ type publisher struct {
 	at     int
 	nextID uint16
 
-	batch int // packets in a write
-	lanes []*lane
-	acked *lane // one of lanes, nil without acknowledgements
-	wake  chan struct{}
-	sent  atomic.Uint64
+	batch    int // packets in a write
+	lanes    []*lane
+	acked    *lane  // one of lanes, nil without acknowledgements
+	releases []byte // those of QoS 2, to be written
+	wake     chan struct{}
+	sent     atomic.Uint64
 }
 
 // message is what a publisher sends: to these topics in turn, all of the same
@@ -149,35 +150,38 @@ func (p *publisher) next(n int) []byte {
 
 // acknowledgements reads them until the connection fails.
 func (p *publisher) acknowledgements() error {
-	var out []byte
+	if err := p.feed(p.acknowledge); err != nil {
+		return fmt.Errorf("reading acknowledgements: %w", err)
+	}
+	return nil
+}
+
+// acknowledge takes what has been read.
+func (p *publisher) acknowledge() error {
+	done := uint64(0)
 	for {
-		if err := p.fill(); err != nil {
-			return fmt.Errorf("reading acknowledgements: %w", err)
+		h, body, ok, err := p.client.next()
+		if err != nil {
+			return err
 		}
-		done := uint64(0)
-		for {
-			h, body, ok, err := p.client.next()
-			if err != nil {
-				return fmt.Errorf("reading acknowledgements: %w", err)
-			}
-			if !ok {
-				break
-			}
-			switch {
-			case h.Type == packet.PUBACK, h.Type == packet.PUBCOMP:
-				done++
-			case h.Type == packet.PUBREC && len(body) >= 2:
-				out = packet.AppendAck(out, packet.PUBREL, binary.BigEndian.Uint16(body), packet.Success, packet.V311)
-			}
+		if !ok {
+			break
 		}
-		if done > 0 {
-			p.acked.add(done)
-		}
-		if len(out) > 0 {
-			if _, err := p.conn.Write(out); err != nil {
-				return fmt.Errorf("releasing: %w", err)
-			}
-			out = out[:0]
+		switch {
+		case h.Type == packet.PUBACK, h.Type == packet.PUBCOMP:
+			done++
+		case h.Type == packet.PUBREC && len(body) >= 2:
+			p.releases = packet.AppendAck(p.releases, packet.PUBREL, binary.BigEndian.Uint16(body), packet.Success, packet.V311)
 		}
 	}
+	if done > 0 {
+		p.acked.add(done)
+	}
+	if len(p.releases) > 0 {
+		if _, err := p.conn.Write(p.releases); err != nil {
+			return fmt.Errorf("releasing: %w", err)
+		}
+		p.releases = p.releases[:0]
+	}
+	return nil
 }

@@ -44,6 +44,12 @@ func Scenarios() []Scenario {
 		{"shared", "four publishers, a shared subscription of four, QoS 0", with(func(f *flow) {
 			f.publishers, f.subscribers, f.share = 4, 4, true
 		})},
+		{"round-trip", "one message each millisecond to one subscriber, QoS 0", roundTrip(0)},
+		{"round-trip-qos1", "the same, QoS 1", roundTrip(1)},
+		{"idle", "10,000 connections that do nothing: memory for each", idle},
+		{"filters", "100,000 filters: memory for each, then messages that match one of them", filters},
+		{"retained", "100,000 retained messages of 64 bytes: memory for each, then one subscriber gets all", retained},
+		{"never-reads", "one publisher, nine subscribers and one that never reads, 1 KB, against ten that read", neverReads},
 	}
 }
 

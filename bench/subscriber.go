@@ -28,26 +28,30 @@ func newSubscriber(c *client, lanes []*lane) *subscriber {
 
 // run reads until the connection fails.
 func (s *subscriber) run() error {
-	for {
-		if err := s.fill(); err != nil {
-			return fmt.Errorf("reading messages: %w", err)
+	if err := s.feed(s.batch); err != nil {
+		return fmt.Errorf("reading messages: %w", err)
+	}
+	return nil
+}
+
+// batch takes what has been read, acknowledges it and tells the publishers.
+func (s *subscriber) batch() error {
+	if err := s.take(); err != nil {
+		return err
+	}
+	if len(s.acks) > 0 {
+		if _, err := s.conn.Write(s.acks); err != nil {
+			return fmt.Errorf("acknowledging: %w", err)
 		}
-		if err := s.take(); err != nil {
-			return fmt.Errorf("reading messages: %w", err)
-		}
-		if len(s.acks) > 0 {
-			if _, err := s.conn.Write(s.acks); err != nil {
-				return fmt.Errorf("acknowledging: %w", err)
-			}
-			s.acks = s.acks[:0]
-		}
-		for i, n := range s.came {
-			if n > 0 {
-				s.lanes[i].add(n)
-				s.came[i] = 0
-			}
+		s.acks = s.acks[:0]
+	}
+	for i, n := range s.came {
+		if n > 0 {
+			s.lanes[i].add(n)
+			s.came[i] = 0
 		}
 	}
+	return nil
 }
 
 // take takes all whole packets of what has been read.
@@ -83,7 +87,7 @@ func (s *subscriber) message(h packet.Header, body []byte) error {
 	if len(body) < 2 {
 		return errShort
 	}
-	at := 2 + int(binary.BigEndian.Uint16(body))
+	at := 2 + int(binary.BigEndian.Uint16(body)) // behind the topic name
 	if qos := h.Flags >> 1 & 3; qos > 0 {
 		if len(body) < at+2 {
 			return errShort
@@ -95,7 +99,7 @@ func (s *subscriber) message(h packet.Header, body []byte) error {
 		s.acks = packet.AppendAck(s.acks, answer, binary.BigEndian.Uint16(body[at:]), packet.Success, packet.V311)
 		at += 2
 	}
-	if len(body) < at+2 {
+	if at > len(body) {
 		return errShort
 	}
 	if s.each != nil {
@@ -103,6 +107,9 @@ func (s *subscriber) message(h packet.Header, body []byte) error {
 	}
 	from := 0
 	if len(s.lanes) > 1 {
+		if len(body) < at+2 {
+			return errShort
+		}
 		if from = int(binary.BigEndian.Uint16(body[at:])); from >= len(s.lanes) {
 			return errForeign
 		}

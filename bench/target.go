@@ -90,6 +90,10 @@ func (b *Broker) open(ctx context.Context) (*target, error) {
 		return nil, err
 	}
 	if len(b.Command) > 0 {
+		if c, err := net.DialTimeout("tcp", t.address, time.Second); err == nil { // it would be measured instead
+			_ = c.Close()
+			return nil, fmt.Errorf("starting the broker: something listens at %s already", t.address)
+		}
 		if err := t.start(ctx, b.Command); err != nil {
 			return nil, err
 		}

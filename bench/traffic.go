@@ -18,6 +18,8 @@ type flow struct {
 	pairs bool // each publisher has its own subscriber; else everybody gets all
 	share bool // but the subscribers share what they get
 	stuck bool // and there is one more subscriber, which never reads
+
+	each func(payload []byte) // is given every payload, if it is not nil
 }
 
 // traffic is a flow that is set up.
@@ -100,7 +102,9 @@ func (f flow) subscribe(ctx context.Context, t *traffic, i, window int) error {
 			lanes = append(lanes, p.lane(window))
 		}
 	}
-	t.run(newSubscriber(c, lanes).run)
+	one := newSubscriber(c, lanes)
+	one.each = f.each
+	t.run(one.run)
 	return nil
 }
 
