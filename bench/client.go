@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"syscall"
 	"time"
 
 	"omnibus/dialect/mqtt/packet"
@@ -132,7 +133,7 @@ func (c *client) until(ctx context.Context, deadline time.Time) (done func()) {
 	}
 }
 
-var errClosed = errors.New("the broker closed the connection")
+var errClosed = errors.New("the broker has closed the connection")
 
 // feed calls take after every read, until one of the two fails.
 func (c *client) feed(take func() error) error {
@@ -154,7 +155,7 @@ func (c *client) fill() error {
 	switch {
 	case n > 0:
 		return nil
-	case errors.Is(err, io.EOF):
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
 		return errClosed
 	}
 	return err

@@ -2,11 +2,13 @@ package bench
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -68,9 +70,10 @@ func forgetPeak(pid int) {
 	_ = os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0)
 }
 
-// listeners are the processes that listen on a port of this machine.
-func listeners(port int) ([]int, error) {
-	sockets := make(map[string]bool)
+// listeners are the processes that listen at an address of this machine: at
+// exactly this one, or else at all.
+func listeners(ip net.IP, port uint16) ([]int, error) {
+	exact, wild := make(map[string]bool), make(map[string]bool)
 	for _, name := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
 		data, err := os.ReadFile(name)
 		if err != nil {
@@ -79,27 +82,48 @@ func listeners(port int) ([]int, error) {
 		for line := range strings.Lines(string(data)) {
 			const listening = "0A"
 			f := strings.Fields(line)
-			if len(f) > 9 && f[3] == listening && strings.HasSuffix(f[1], fmt.Sprintf(":%04X", port)) {
-				sockets["socket:["+f[9]+"]"] = true
+			if len(f) < 10 || f[3] != listening {
+				continue
+			}
+			host, at, _ := strings.Cut(f[1], ":")
+			switch socket := "socket:[" + f[9] + "]"; {
+			case at != fmt.Sprintf("%04X", port):
+			case host == procAddress(ip):
+				exact[socket] = true
+			case strings.Trim(host, "0") == "":
+				wild[socket] = true
 			}
 		}
 	}
-	if len(sockets) == 0 {
-		return nil, nil
+	if len(exact) == 0 {
+		exact = wild
 	}
 	all, err := filepath.Glob("/proc/[0-9]*/fd")
-	if err != nil {
+	if err != nil || len(exact) == 0 {
 		return nil, err
 	}
 	var pids []int
 	for _, dir := range all {
-		if holds(dir, sockets) {
+		if holds(dir, exact) {
 			if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(dir))); err == nil {
 				pids = append(pids, pid)
 			}
 		}
 	}
 	return pids, nil
+}
+
+// procAddress is an address as /proc writes it: words of four bytes, each as a
+// number of this processor.
+func procAddress(ip net.IP) string {
+	if four := ip.To4(); four != nil {
+		ip = four
+	}
+	var text strings.Builder
+	for word := range slices.Chunk(ip, 4) {
+		fmt.Fprintf(&text, "%08X", binary.NativeEndian.Uint32(word))
+	}
+	return text.String()
 }
 
 // holds reports whether one of the files of a process is one of the sockets. The

@@ -16,6 +16,6 @@ func memory(int) (now, peak int64, err error) { return 0, 0, errNoProc }
 
 func forgetPeak(int) {}
 
-func listeners(int) ([]int, error) { return nil, errNoProc }
+func listeners(net.IP, uint16) ([]int, error) { return nil, errNoProc }
 
 func here(net.IP) bool { return false }

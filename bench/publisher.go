@@ -47,7 +47,7 @@ type message struct {
 }
 
 // encode returns the packets and where in the first its packet identifier is.
-// There are at least as many as the batch, and a multiple of it.
+// They are a multiple of the batch; of many topics the last few are left out.
 func (m *message) encode(batch int) (ring []byte, size, idAt int) {
 	payload := make([]byte, m.size)
 	for i := range payload {
@@ -55,9 +55,10 @@ func (m *message) encode(batch int) (ring []byte, size, idAt int) {
 	}
 	binary.BigEndian.PutUint16(payload, uint16(m.number))
 	total := len(m.topics)
-	for total%batch != 0 {
+	for total < batch {
 		total += len(m.topics)
 	}
+	total -= total % batch
 	for i := range total {
 		p := packet.Publish{Topic: m.topics[i%len(m.topics)], Payload: payload, QoS: m.qos, Retain: m.retain, PacketID: 1}
 		if i == 0 {
@@ -93,10 +94,11 @@ func (p *publisher) run(ctx context.Context) error {
 			p.wait(ctx, timer, l, batch)
 			continue
 		}
-		if _, err := p.conn.Write(p.next(p.batch)); err != nil {
+		n, err := p.conn.Write(p.next(p.batch))
+		p.sent.Add(uint64(n / p.size)) // of a write that fails, too, whole packets may arrive
+		if err != nil {
 			return fmt.Errorf("publishing: %w", err)
 		}
-		p.sent.Add(batch)
 	}
 	return nil
 }
@@ -120,15 +122,22 @@ func (p *publisher) wait(ctx context.Context, timer *time.Timer, l *lane, batch 
 	if !l.await(sent, min(l.window-batch, l.window/2)) {
 		return
 	}
-	timer.Reset(stall)
-	select {
-	case <-p.wake:
-	case <-ctx.Done():
-	case <-timer.C:
-		if l.n.Load() == before {
-			l.forgiven += l.underway(sent)
+	const looks = 3
+	for quiet := 0; quiet < looks; {
+		timer.Reset(stall / looks)
+		select {
+		case <-p.wake:
+			return
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		quiet++
+		if now := l.n.Load(); now != before {
+			before, quiet = now, 0
 		}
 	}
+	l.forgiven += l.underway(sent)
 }
 
 // next is the next n packets.
@@ -150,10 +159,7 @@ func (p *publisher) next(n int) []byte {
 
 // acknowledgements reads them until the connection fails.
 func (p *publisher) acknowledgements() error {
-	if err := p.feed(p.acknowledge); err != nil {
-		return fmt.Errorf("reading acknowledgements: %w", err)
-	}
-	return nil
+	return fmt.Errorf("a publisher: %w", p.feed(p.acknowledge))
 }
 
 // acknowledge takes what has been read.

@@ -82,8 +82,8 @@ func compare(a, b *Result) (r Ratios) {
 	return r
 }
 
-// middle is the median of each figure of the rounds that did not fail; if all
-// did, it is the last.
+// middle is the median of each figure of the rounds that did not fail, and the
+// sum of what they lost; if all failed, it is the last.
 func middle(rounds []Result) Result {
 	m := rounds[len(rounds)-1]
 	m.Notes = nil
@@ -110,6 +110,12 @@ func middle(rounds []Result) Result {
 	m.Stuck = medians(good, func(r *Result) *Stuck { return r.Stuck }, (*Stuck).figures)
 	m.Memory = medians(good, func(r *Result) *Memory { return r.Memory }, (*Memory).figures)
 	m.Growth = most(good)
+	if m.Traffic != nil {
+		for _, r := range good {
+			m.Traffic.Expected += r.Traffic.Expected
+			m.Traffic.Lost += r.Traffic.Lost
+		}
+	}
 	return m
 }
 
@@ -168,7 +174,7 @@ func (f figure) set(v float64) {
 }
 
 func (t *Traffic) figures() []figure {
-	return []figure{{real: &t.Rate}, {real: &t.BrokerCPU}, {real: &t.OwnCPU}, {whole: &t.Expected}, {whole: &t.Lost}}
+	return []figure{{real: &t.Rate}, {real: &t.BrokerCPU}, {real: &t.OwnCPU}}
 }
 
 func (r *RoundTrip) figures() []figure {

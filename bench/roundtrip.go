@@ -46,7 +46,7 @@ func roundTrip(qos byte) func(context.Context, *trial) (*Result, error) {
 		s, ctx := newStage(ctx, t.dialer(), t.prefix())
 		defer s.close()
 		f := flow{publishers: 1, subscribers: 1, size: 64, batch: 1, qos: qos}
-		warm := int(t.options.warmUp()/pace) + 1
+		warm := int(t.options.warmUp()/pace) + 2
 		times := &trips{took: make([]atomic.Int64, warm+int(t.options.Duration/pace)+1)}
 		f.each = times.arrive
 		all, err := f.setUp(ctx, s, t.options)
@@ -65,7 +65,7 @@ func (t *trips) measure(ctx context.Context, all *traffic, of *trial, warm int) 
 	sent := make(chan error, 1)
 	go func() {
 		sent <- t.send(ctx, all.publishers[0], func(i int) {
-			if i == warm {
+			if i == warm-1 { // reading takes a while, which this message is late
 				readings <- all.read(of.target)
 			}
 		})
@@ -109,7 +109,9 @@ func (t *trips) send(ctx context.Context, p *publisher, before func(i int)) erro
 		t.late[i] = micros(time.Since(t.due(i)))
 		one := p.next(1)
 		binary.BigEndian.PutUint64(one[len(one)-64+numberAt:], uint64(i))
-		_ = p.conn.SetWriteDeadline(time.Now().Add(patience))
+		if i%1000 == 0 {
+			_ = p.conn.SetWriteDeadline(time.Now().Add(patience))
+		}
 		if _, err := p.conn.Write(one); err != nil {
 			return fmt.Errorf("publishing: %w", err)
 		}

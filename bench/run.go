@@ -85,7 +85,8 @@ func (o *Options) Check() error {
 func (o *Options) warmUp() time.Duration { return min(o.Duration/4, time.Second) }
 
 // Run measures everything. Scenarios that fail are in the report; an error is
-// that of the options or of the context.
+// that of the options, or of the context. In that case the report has the
+// scenarios that were finished.
 func Run(ctx context.Context, o Options) (*Report, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
@@ -105,7 +106,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 			for j := range o.Brokers {
 				r := o.measure(ctx, s, &o.Brokers[j])
 				if ctx.Err() != nil {
-					return nil, context.Cause(ctx)
+					return report, context.Cause(ctx)
 				}
 				if o.Progress != nil {
 					o.Progress(fmt.Sprintf("round %d of %d: %s", round+1, o.Rounds, r.line()))

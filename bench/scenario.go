@@ -88,7 +88,7 @@ func find(names []string) ([]Scenario, error) {
 	}
 	delete(wanted, "all")
 	for n := range wanted {
-		return nil, fmt.Errorf("there is no scenario %q", n)
+		return nil, fmt.Errorf("there is no scenario %q; bench --list tells which there are", n)
 	}
 	return found, nil
 }

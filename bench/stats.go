@@ -22,7 +22,8 @@ func percentile(sorted []float64, p float64) float64 {
 	if len(sorted) == 0 {
 		return 0
 	}
-	i := int(math.Ceil(p/100*float64(len(sorted)))) - 1
+	const rounding = 1e-9 // 99.9 percent of 1,000 are not quite 999
+	i := int(math.Ceil(p/100*float64(len(sorted))-rounding)) - 1
 	return sorted[min(max(i, 0), len(sorted)-1)]
 }
 

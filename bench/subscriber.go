@@ -28,10 +28,7 @@ func newSubscriber(c *client, lanes []*lane) *subscriber {
 
 // run reads until the connection fails.
 func (s *subscriber) run() error {
-	if err := s.feed(s.batch); err != nil {
-		return fmt.Errorf("reading messages: %w", err)
-	}
-	return nil
+	return fmt.Errorf("a subscriber: %w", s.feed(s.batch))
 }
 
 // batch takes what has been read, acknowledges it and tells the publishers.

@@ -5,7 +5,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"text/tabwriter"
+	"unicode/utf8"
 )
 
 // WriteText writes the report as tables for people.
@@ -24,8 +24,7 @@ func (r *Report) WriteText(w io.Writer) error {
 type table struct {
 	title   string
 	columns []string
-	// ratios are the columns that are empty when there is but one broker.
-	cells func(c *Contrast) []string
+	cells   func(c *Contrast) []string
 }
 
 // Columns of ratios have this name, and are left out for a single broker.
@@ -33,7 +32,8 @@ const ratioColumn = "ratio"
 
 var tables = []table{
 	{
-		"traffic", []string{"deliveries/s", ratioColumn, "broker µs each", ratioColumn, "resident", "peak", "lost", "own µs each"},
+		"traffic",
+		[]string{"deliveries/s", ratioColumn, "broker µs each", ratioColumn, "resident", "peak", "lost", "own µs each"},
 		func(c *Contrast) []string {
 			t := c.Median.Traffic
 			if t == nil {
@@ -50,7 +50,8 @@ var tables = []table{
 		},
 	},
 	{
-		"round trip, µs", []string{"p50", ratioColumn, "p90", "p99", ratioColumn, "p99.9", "max", "sent late"},
+		"round trip, µs",
+		[]string{"p50", ratioColumn, "p90", "p99", ratioColumn, "p99.9", "max", "sent late"},
 		func(c *Contrast) []string {
 			t := c.Median.RoundTrip
 			if t == nil {
@@ -62,7 +63,8 @@ var tables = []table{
 		},
 	},
 	{
-		"memory", []string{"items", "grown by", "bytes each", ratioColumn},
+		"memory",
+		[]string{"items", "grown by", "bytes each", ratioColumn},
 		func(c *Contrast) []string {
 			g := c.Median.Growth
 			if g == nil {
@@ -72,7 +74,8 @@ var tables = []table{
 		},
 	},
 	{
-		"a subscriber that never reads", []string{"deliveries/s without it", "kept with it", "grown by"},
+		"a subscriber that never reads",
+		[]string{"deliveries/s without it", "kept with it", "grown by"},
 		func(c *Contrast) []string {
 			s := c.Median.Stuck
 			if s == nil {
@@ -112,7 +115,8 @@ func (r *Report) table(out *strings.Builder, t table) {
 	if out.Len() > 0 {
 		out.WriteByte('\n')
 	}
-	write(out, append([][]string{append(head, t.visible(t.columns, alone)...)}, rows...))
+	names := len(head)
+	write(out, names, append([][]string{append(head, t.visible(t.columns, alone)...)}, rows...))
 }
 
 // visible leaves out the ratios of a broker that is alone.
@@ -126,44 +130,55 @@ func (t *table) visible(cells []string, alone bool) []string {
 	return shown
 }
 
-// write aligns texts to the left, which are the first cells, and numbers to the
-// right.
-func write(out *strings.Builder, rows [][]string) {
-	names := 0
+// write aligns the first cells of each row, which are names, to the left and the
+// others to the right.
+func write(out *strings.Builder, names int, rows [][]string) {
+	widths := make([]int, len(rows[0]))
 	for _, row := range rows {
-		names = max(names, len([]rune(row[0])))
-	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	for _, row := range rows {
-		fmt.Fprintf(w, "%-*s\t", names, row[0])
-		for _, c := range row[1:] {
-			fmt.Fprintf(w, "%s\t", c)
+		for i, c := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(c))
 		}
-		fmt.Fprintln(w)
 	}
-	_ = w.Flush() // a strings.Builder takes everything
+	for _, row := range rows {
+		for i, c := range row {
+			if i > 0 {
+				out.WriteString("  ")
+			}
+			fill := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c))
+			if i < names {
+				out.WriteString(c + fill)
+			} else {
+				out.WriteString(fill + c)
+			}
+		}
+		out.WriteByte('\n')
+	}
 }
 
-// remarks writes what failed, and the notes.
+// remarks writes what failed, and the notes, each once.
 func (r *Report) remarks(out *strings.Builder) {
+	var lines []string
 	seen := make(map[string]bool)
 	for _, s := range r.Scenarios {
 		for j, b := range s.Brokers {
 			if b.Median.Error != "" {
-				fmt.Fprintf(out, "\n%s, %s: %s", s.Name, r.Brokers[j], b.Median.Error)
+				lines = append(lines, fmt.Sprintf("%s, %s: %s", s.Name, r.Brokers[j], b.Median.Error))
 			}
 			for _, n := range b.Median.Notes {
-				line := fmt.Sprintf("%s: %s", r.Brokers[j], n)
-				if !seen[line] {
+				if line := r.Brokers[j] + ": " + n; !seen[line] {
 					seen[line] = true
-					fmt.Fprintf(out, "\n%s, %s", s.Name, line)
+					lines = append(lines, s.Name+", "+line)
 				}
 			}
 		}
 	}
-	if out.Len() > 0 && !strings.HasSuffix(out.String(), "\n") {
+	if len(lines) == 0 {
+		return
+	}
+	if out.Len() > 0 {
 		out.WriteByte('\n')
 	}
+	out.WriteString(strings.Join(lines, "\n") + "\n")
 }
 
 // line is a result in short.

@@ -168,36 +168,45 @@ func (t *target) ready(ctx context.Context) error {
 
 // find finds the processes of the broker.
 func (t *target) find(pid int) {
-	host, port, err := net.SplitHostPort(t.address)
-	if err != nil {
-		t.blind = err.Error()
-		return
-	}
 	if pid != 0 {
 		t.pids = []int{pid}
-	} else if number, err := strconv.Atoi(port); err == nil && local(host) {
-		var err error
-		if t.pids, err = listeners(number); err != nil {
-			t.blind = err.Error()
-		}
 	} else {
-		t.blind = "it is on another machine"
+		t.pids, t.blind = t.listening()
 	}
 	if len(t.pids) == 0 && t.cmd != nil {
 		t.pids = []int{t.cmd.Process.Pid}
 	}
-	if len(t.pids) == 0 && t.blind == "" {
-		t.blind = "no process that this user may look at listens on port " + port
-	}
-	if _, ok := t.cpu(); !ok && t.blind == "" {
-		t.blind = "its process cannot be looked at"
+	if len(t.pids) > 0 {
+		t.blind = ""
+		if _, ok := t.cpu(); !ok {
+			t.blind = "its process cannot be looked at"
+		}
 	}
 }
 
-// local reports whether a host is this machine.
-func local(host string) bool {
+// listening are the processes that listen at the address, or why they are not
+// known.
+func (t *target) listening() (pids []int, why string) {
+	host, port, err := net.SplitHostPort(t.address)
+	if err != nil {
+		return nil, err.Error()
+	}
+	number, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return nil, "port " + port + " is no number"
+	}
 	addresses, err := net.LookupIP(host)
-	return err == nil && len(addresses) > 0 && here(addresses[0])
+	if err != nil || len(addresses) == 0 || !here(addresses[0]) {
+		return nil, "it is not on this machine"
+	}
+	pids, err = listeners(addresses[0], uint16(number))
+	switch {
+	case err != nil:
+		return nil, err.Error()
+	case len(pids) == 0:
+		return nil, "no process that this user may look at listens at " + t.address
+	}
+	return pids, ""
 }
 
 // cpu is the CPU time of the broker so far, if it is known.

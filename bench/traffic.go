@@ -64,8 +64,8 @@ func (f flow) setUp(ctx context.Context, s *stage, o *Options) (*traffic, error)
 	for _, p := range t.publishers {
 		if f.qos > 0 {
 			p.acked = p.lane(o.Unacknowledged)
-			s.run(p.acknowledgements)
 		}
+		s.run(p.acknowledgements) // without any it notices that the broker hangs up
 	}
 	return t, nil
 }

@@ -75,6 +75,9 @@ func (c *benchCommand) run(cmd *cobra.Command, args []string) error {
 	}
 	c.options.Scenarios = args
 	c.options.Brokers = c.brokers(cmd.Flags().Changed("broker"))
+	if c.pid != 0 && c.options.Brokers[0].PID == 0 {
+		return usagef("--pid is of the broker of --broker, which is not measured here")
+	}
 	if err := c.options.Check(); err != nil {
 		return usageError{err}
 	}
@@ -102,11 +105,13 @@ func (c *benchCommand) brokers(chosen bool) []bench.Broker {
 
 func (c *benchCommand) measure(ctx context.Context) error {
 	report, err := bench.Run(ctx, c.options)
+	if report != nil { // of an interrupted run, what was finished
+		if err := c.print(report); err != nil {
+			return fmt.Errorf("writing to standard output: %w", err)
+		}
+	}
 	if err != nil {
 		return err
-	}
-	if err := c.print(report); err != nil {
-		return fmt.Errorf("writing to standard output: %w", err)
 	}
 	if report.Failed() {
 		return errors.New("not everything could be measured")
