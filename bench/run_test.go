@@ -35,6 +35,7 @@ func measure(t *testing.T, b *toy, o bench.Options) bench.Result {
 }
 
 func TestEveryMessageOfAnHonestBrokerIsCounted(t *testing.T) {
+	t.Parallel()
 	copies := map[string]uint64{"fan-out": 100}
 	acknowledged := []string{"one-to-one-qos1", "one-to-one-qos2", "pairs-qos1", "round-trip-qos1"}
 	for _, s := range bench.Scenarios() {
@@ -48,6 +49,7 @@ func TestEveryMessageOfAnHonestBrokerIsCounted(t *testing.T) {
 			if r.Error != "" {
 				t.Fatal(r.Error)
 			}
+			b.gone()
 			want := int64(b.published.Load() * max(1, copies[s.Name]))
 			if r.Traffic.Expected != want || r.Traffic.Lost != 0 {
 				t.Errorf("expected %d, lost %d; the broker got %d to deliver", r.Traffic.Expected, r.Traffic.Lost, want)
@@ -64,6 +66,10 @@ func TestEveryMessageOfAnHonestBrokerIsCounted(t *testing.T) {
 			if got := b.acks.Load(); got != acks {
 				t.Errorf("the subscribers have acknowledged %d messages, want %d", got, acks)
 			}
+			// The last few may be underway when the connections are closed.
+			if n := b.completed.Load(); s.Name == "one-to-one-qos2" && n < acks/2 {
+				t.Errorf("the subscribers have completed %d of %d messages", n, acks)
+			}
 			if len(r.Notes) > 0 && runtime.GOOS == "linux" {
 				t.Errorf("it notes %q", r.Notes)
 			}
@@ -72,6 +78,7 @@ func TestEveryMessageOfAnHonestBrokerIsCounted(t *testing.T) {
 }
 
 func TestLossIsCounted(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"one-to-one", "fan-in", "shared", "pairs-qos1", "round-trip"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -179,6 +186,7 @@ func TestHealthySubscribersAreComparedWithThemselves(t *testing.T) {
 }
 
 func TestFailuresAreToldAndTheOthersGoOn(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		broker   *toy
 		scenario string

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -30,7 +31,8 @@ type toy struct {
 
 	published  atomic.Uint64
 	deliveries atomic.Uint64
-	acks       atomic.Uint64 // of subscribers: PUBACK and PUBCOMP
+	acks       atomic.Uint64 // of subscribers: PUBACK and PUBREC
+	completed  atomic.Uint64 // PUBCOMP
 	most       atomic.Int64  // connections at a time
 	now        atomic.Int64
 
@@ -84,6 +86,13 @@ func (b *toy) run(l net.Listener, wrong func(error)) {
 			return
 		}
 		running.Go(func() { b.serve(conn, wrong) })
+	}
+}
+
+// gone waits until the broker has read all that its clients wrote.
+func (b *toy) gone() {
+	for b.now.Load() != 0 {
+		runtime.Gosched()
 	}
 }
 
@@ -158,11 +167,14 @@ func (b *toy) packet(c *toyConn, h packet.Header, body []byte) (goOn bool, err e
 	case packet.PUBLISH:
 		return true, b.publish(c, h, body)
 	case packet.PUBREC:
+		b.acks.Add(1)
 		c.ack(packet.PUBREL, id(body))
 	case packet.PUBREL:
 		c.ack(packet.PUBCOMP, id(body))
-	case packet.PUBACK, packet.PUBCOMP:
+	case packet.PUBACK:
 		b.acks.Add(1)
+	case packet.PUBCOMP:
+		b.completed.Add(1)
 	case packet.DISCONNECT:
 		return false, nil
 	default:
