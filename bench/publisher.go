@@ -34,6 +34,7 @@ type publisher struct {
 	releases []byte // those of QoS 2, to be written
 	wake     chan struct{}
 	sent     atomic.Uint64
+	gaveUp   bool // some of what was underway; of run alone
 }
 
 // message is what a publisher sends: to these topics in turn, all of the same
@@ -138,6 +139,7 @@ func (p *publisher) wait(ctx context.Context, timer *time.Timer, l *lane, batch 
 		}
 	}
 	l.forgiven += l.underway(sent)
+	p.gaveUp = true
 }
 
 // next is the next n packets.

@@ -109,6 +109,9 @@ func TestALossyBrokerGetsMoreThanAWindow(t *testing.T) {
 	if r.Traffic.Expected <= 40 {
 		t.Errorf("only %d messages were sent with a window of %d", r.Traffic.Expected, o.Window)
 	}
+	if !strings.Contains(strings.Join(r.Notes, " "), "in which nothing came") {
+		t.Errorf("it notes %q", r.Notes)
+	}
 }
 
 func TestABrokerThatAcknowledgesNothing(t *testing.T) {

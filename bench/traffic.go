@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -199,6 +200,9 @@ func (t *traffic) measure(ctx context.Context, b *target, o *Options) (*Result, 
 	delivered, expected := t.count()
 	result.Traffic.Expected = int64(expected)
 	result.Traffic.Lost = int64(expected) - int64(delivered)
+	if slices.ContainsFunc(t.publishers, func(p *publisher) bool { return p.gaveUp }) {
+		result.Notes = append(result.Notes, fmt.Sprintf("publishers have waited for %s in which nothing came, which makes the rate low", stall))
+	}
 	if n := t.unacknowledged(); n > 0 {
 		result.Notes = append(result.Notes, fmt.Sprintf("%d messages were never acknowledged", n))
 	}
