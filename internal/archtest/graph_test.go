@@ -53,8 +53,10 @@ dialect/dialecttest < broker bus dialect internal/remote payload topic
 internal/app < auth broker bus config dialect; tests < carrier dialect/echo dialect/std
 # A client knows what the wire knows: the codecs of two dialects, the documents of the third.
 internal/remote < bus carrier dialect/mqtt/mapping dialect/mqtt/packet dialect/mycroft/mapping dialect/mycroft/packet dialect/web payload topic
+# The load generator speaks to brokers of any make, and knows the codec alone.
+bench < dialect/mqtt/packet
 cmd/omnibus < internal/cli
-internal/cli < bus config dialect/std dialect/web internal/app internal/buildinfo internal/remote payload topic
+internal/cli < bench bus config dialect/std dialect/web internal/app internal/buildinfo internal/remote payload topic
 e2e <; tests < bus dialect/std internal/app
 internal/archtest <
 internal/buildinfo <
