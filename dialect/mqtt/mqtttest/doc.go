@@ -40,7 +40,7 @@
 // # Packets
 //
 // A packet is its name, flags, and fields of key=value; in CONNECT, a word like
-// v311 is the version, 5 if there is none. Reasons and codes are in
+// v311 is the version, that of open if there is none. Reasons and codes are in
 // hexadecimal, numbers in decimal. A field that is not written is not in the
 // packet, or has its default: QoS 0, reason 00. In a packet to be received,
 //
