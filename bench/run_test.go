@@ -197,7 +197,7 @@ func TestFailuresAreToldAndTheOthersGoOn(t *testing.T) {
 	}{
 		"refused login":        {&toy{refuse: true}, "one-to-one", "the broker refuses: "},
 		"refused subscription": {&toy{noShares: true}, "shared", "the broker refuses the subscription to $share/"},
-		"closed connection":    {&toy{hangUp: 100}, "one-to-one", "the connection"},
+		"closed connection":    {&toy{hangUp: 100}, "one-to-one", "the broker has closed the connection"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
