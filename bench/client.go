@@ -102,7 +102,7 @@ func (c *client) subscribe(ctx context.Context, qos byte, filters ...string) err
 // ask sends a packet and reads its answer, which is valid until the next read.
 func (c *client) ask(ctx context.Context, request []byte, want packet.Type) (packet.Header, []byte, error) {
 	defer c.until(ctx, time.Now().Add(patience))()
-	if _, err := c.conn.Write(request); err != nil {
+	if _, err := c.write(request); err != nil {
 		return packet.Header{}, nil, err
 	}
 	for {
@@ -152,10 +152,21 @@ func (c *client) fill() error {
 	c.room()
 	n, err := c.conn.Read(c.buf[c.w:])
 	c.w += n
-	switch {
-	case n > 0:
+	if n > 0 {
 		return nil
-	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
+	}
+	return plain(err)
+}
+
+// write writes whole packets and says how many bytes of them were taken.
+func (c *client) write(packets []byte) (int, error) {
+	n, err := c.conn.Write(packets)
+	return n, plain(err)
+}
+
+// plain is one error for all the ways in which a broker hangs up.
+func plain(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
 		return errClosed
 	}
 	return err

@@ -95,7 +95,7 @@ func (p *publisher) run(ctx context.Context) error {
 			p.wait(ctx, timer, l, batch)
 			continue
 		}
-		n, err := p.conn.Write(p.next(p.batch))
+		n, err := p.write(p.next(p.batch))
 		p.sent.Add(uint64(n / p.size)) // of a write that fails, too, whole packets may arrive
 		if err != nil {
 			return fmt.Errorf("publishing: %w", err)
@@ -186,7 +186,7 @@ func (p *publisher) acknowledge() error {
 		p.acked.add(done)
 	}
 	if len(p.releases) > 0 {
-		if _, err := p.conn.Write(p.releases); err != nil {
+		if _, err := p.write(p.releases); err != nil {
 			return fmt.Errorf("releasing: %w", err)
 		}
 		p.releases = p.releases[:0]

@@ -59,7 +59,7 @@ func (s *stage) retain(ctx context.Context, c *client, n, size int) error {
 			continue
 		}
 		_ = c.conn.SetWriteDeadline(time.Now().Add(patience))
-		if _, err := c.conn.Write(b); err != nil {
+		if _, err := c.write(b); err != nil {
 			return err
 		}
 		if ctx.Err() != nil {
@@ -83,7 +83,7 @@ func (s *stage) getAll(ctx context.Context, t *trial, filter string, n int) (*Re
 	from := reading{at: time.Now(), own: ownTime()}
 	from.broker, from.known = t.target.cpu()
 	ask := packet.Subscribe{PacketID: 1, Filters: []packet.Subscription{{Filter: filter}}}
-	if _, err := c.conn.Write(ask.Append(nil, packet.V311)); err != nil {
+	if _, err := c.write(ask.Append(nil, packet.V311)); err != nil {
 		return nil, err
 	}
 	s.run(newSubscriber(c, []*lane{l}).run)

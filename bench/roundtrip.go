@@ -112,7 +112,7 @@ func (t *trips) send(ctx context.Context, p *publisher, before func(i int)) erro
 		if i%1000 == 0 {
 			_ = p.conn.SetWriteDeadline(time.Now().Add(patience))
 		}
-		if _, err := p.conn.Write(one); err != nil {
+		if _, err := p.write(one); err != nil {
 			return fmt.Errorf("publishing: %w", err)
 		}
 		p.sent.Add(1)

@@ -146,7 +146,7 @@ func TestABrokerThatReadsNoMore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := r.Scenarios[0].Brokers[0].Median.Error; got != "no message arrived within 200ms" {
+	if got := r.Scenarios[0].Brokers[0].Median.Error; got != "no message arrived within 3.2s" {
 		t.Errorf("the error is %q", got)
 	}
 }

@@ -37,7 +37,7 @@ func (s *subscriber) batch() error {
 		return err
 	}
 	if len(s.acks) > 0 {
-		if _, err := s.conn.Write(s.acks); err != nil {
+		if _, err := s.write(s.acks); err != nil {
 			return fmt.Errorf("acknowledging: %w", err)
 		}
 		s.acks = s.acks[:0]

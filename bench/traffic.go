@@ -209,7 +209,12 @@ func (t *traffic) measure(ctx context.Context, b *target, o *Options) (*Result, 
 	return result, nil
 }
 
-// interval measures in the middle of the traffic.
+// silence is how long nothing may arrive, behind the interval, before the
+// measurement fails.
+const silence = 3 * time.Second
+
+// interval measures in the middle of the traffic. It is longer if nothing has
+// come by its end.
 func (t *traffic) interval(ctx context.Context, b *target, o *Options) (*Result, error) {
 	if err := pause(ctx, o.warmUp()); err != nil {
 		return nil, err
@@ -222,8 +227,14 @@ func (t *traffic) interval(ctx context.Context, b *target, o *Options) (*Result,
 		return nil, err
 	}
 	to := t.read(b)
-	if from.delivered == to.delivered {
-		return nil, fmt.Errorf("no message arrived within %s", o.Duration)
+	for to.delivered == from.delivered {
+		if to.at.Sub(from.at) > o.Duration+silence {
+			return nil, fmt.Errorf("no message arrived within %s", o.Duration+silence)
+		}
+		if err := pause(ctx, 10*time.Millisecond); err != nil {
+			return nil, err
+		}
+		to = t.read(b)
 	}
 	return &Result{Traffic: between(from, to), Memory: b.usage()}, nil
 }
