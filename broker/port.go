@@ -76,6 +76,9 @@ func (b *Broker) admit(h *dialect.Hello, principal *auth.Principal) (dialect.Pee
 		case old == nil:
 			return p, nil
 		}
+		if f, ok := old.hello.Subscriber.(dialect.Fencer); ok {
+			f.Fence()
+		}
 		if old.expel(dialect.ErrTakenOver) {
 			b.count.expelled.Add(1)
 		}

@@ -42,3 +42,11 @@ type Sessions interface {
 	// PublishWill publishes the will now, if there is one, and forgets it.
 	PublishWill()
 }
+
+// Fencer is what a Subscriber may be, too: one whose connection can be ended before
+// its peer is expelled because another takes its name.
+type Fencer interface {
+	// Fence ends the connection, with what the client had said before, and
+	// returns when nothing more comes of it. The peer may have left by then.
+	Fence()
+}

@@ -18,8 +18,7 @@ func (c *conn) acknowledged(h packet.Header, body []byte) error {
 	case packet.PUBREC:
 		return c.arrived(&a)
 	default:
-		s.completed(c, &a)
-		return nil
+		return s.completed(c, &a)
 	}
 }
 
@@ -31,8 +30,14 @@ func (c *conn) arrived(a *packet.Ack) error {
 	reason := packet.Success
 	kick := false
 	switch {
-	case u == nil || u.qos != 2:
+	case u == nil && a.Reason.Failed(): // nothing more is to be said
+		s.mu.Unlock()
+		return nil
+	case u == nil:
 		reason = packet.PacketIdentifierNotFound
+	case u.qos != 2:
+		s.mu.Unlock()
+		return wrongAck(a)
 	case a.Reason.Failed(): // 4.3.3: the message is done
 		s.flight.end(u)
 		kick = s.pump(c)
@@ -49,14 +54,22 @@ func (c *conn) arrived(a *packet.Ack) error {
 	return c.acknowledge(packet.PUBREL, a.PacketID, reason)
 }
 
+func wrongAck(a *packet.Ack) error {
+	return breach(packet.ProtocolError, "%v for packet identifier %d, whose message waits for another answer (4.3)", a.Type, a.PacketID)
+}
+
 // completed is PUBACK or PUBCOMP: the identifier is free, and the next message may
-// be sent. What does not fit to anything is ignored.
-func (s *session) completed(c *conn, a *packet.Ack) {
+// be sent. One that is free already is ignored.
+func (s *session) completed(c *conn, a *packet.Ack) error {
 	s.mu.Lock()
 	u := s.flight.find(a.PacketID)
-	if u == nil || (a.Type == packet.PUBACK) != (u.qos == 1) || u.qos == 2 && u.stage&^again != released {
+	switch {
+	case u == nil:
 		s.mu.Unlock()
-		return
+		return nil
+	case (a.Type == packet.PUBACK) != (u.qos == 1) || u.qos == 2 && u.stage&^again != released:
+		s.mu.Unlock()
+		return wrongAck(a)
 	}
 	s.flight.end(u)
 	kick := s.backlog.n+s.flight.old > 0 && s.pump(c)
@@ -64,4 +77,5 @@ func (s *session) completed(c *conn, a *packet.Ack) {
 	if kick {
 		c.batch.Add(c.out)
 	}
+	return nil
 }

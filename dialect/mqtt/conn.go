@@ -38,9 +38,11 @@ type conn struct {
 	ending    atomic.Uint32 // the reason that end was called with, plus one
 	joined    atomic.Bool   // CONNACK has been sent
 	clean     bool          // it has said goodbye, so that its will is not published
+	drained   bool          // its last words have been asked for
 	replaced  bool          // under the session's lock: another connection continues the session
 
 	publishing *publishing // nil until the client publishes
+	own        []delivery  // of the message being published, to its own publisher
 	replays    sync.WaitGroup
 	method     string // of its enhanced authentication
 	login      *login // while it authenticates again
@@ -102,11 +104,28 @@ func (c *conn) read() error {
 			return err
 		}
 		if err := c.in.Fill(need); err != nil {
-			return err
+			if !c.lastWords(err) {
+				return err
+			}
+			continue
 		}
 		c.seen.Store(time.Now().UnixNano())
 	}
 }
+
+// lastWords gives a client whose session is taken over the time to have what it
+// sent before read, once: it may have said goodbye and come back at once.
+func (c *conn) lastWords(err error) bool {
+	taken := c.ending.Load() == uint32(packet.SessionTakenOver)+1
+	if !taken || c.drained || !errors.Is(err, os.ErrDeadlineExceeded) {
+		return false
+	}
+	c.drained = true
+	return c.nc.SetReadDeadline(time.Now().Add(lastWords)) == nil
+}
+
+// lastWords is how long what has been sent may take to be read.
+const lastWords = 5 * time.Millisecond
 
 // packets handles the packets that have arrived, and returns how many bytes the
 // next one needs in all.

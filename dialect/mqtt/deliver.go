@@ -89,8 +89,18 @@ func (s *session) Routed(m *bus.Message) {
 	s.send(m, &d)
 }
 
-// send sends a message to the client, or lets it wait if its QoS asks for that.
+// send sends a message to the client, or lets it wait if its QoS asks for that. A
+// client's own message comes after the answer to it.
 func (s *session) send(m *bus.Message, d *delivery) {
+	if c := s.conn.Load(); m.QoS > 0 && c != nil && m.Batch == &c.batch { // so this is the goroutine of c
+		c.own = append(c.own, *d)
+		return
+	}
+	s.dispatch(m, d)
+}
+
+// dispatch is send that does not look whose message it is.
+func (s *session) dispatch(m *bus.Message, d *delivery) {
 	if d.qos == 0 {
 		s.sendLossy(m, d)
 		return

@@ -65,6 +65,11 @@ func (c *conn) publish(h packet.Header, body []byte) (receivers int, err error) 
 		}
 		err = c.acknowledge(packet.PUBREC, in.PacketID, reason)
 	}
+	for i := range c.own {
+		c.session.dispatch(&p.message, &c.own[i])
+		c.own[i] = delivery{}
+	}
+	c.own = c.own[:0]
 	return receivers, err
 }
 

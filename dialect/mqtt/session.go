@@ -64,7 +64,8 @@ func (s *session) attach(c *conn, t *terms) bool {
 	s.stopTimer()
 	s.expiry, s.delay = t.expiry, t.willDelay
 	c.session = s
-	if err := c.out.Append(t.ack.AppendWithin(nil, c.version, c.limits)); err != nil { // MQTT-3.2.0-1
+	ack := t.ack.AppendWithin(nil, c.version, c.limits)
+	if err := c.out.Append(ack); err != nil || len(ack) == 0 { // MQTT-3.2.0-1; or it is above the client's maximum
 		c.interrupt()
 	}
 	c.joined.Store(true)
@@ -142,12 +143,12 @@ func (s *session) detach(c *conn) {
 	}
 	switch {
 	case ended:
+	case expiry == 0:
+		s.leave()
 	case c.replaced && delay == 0:
 		s.peer.PublishWill()
 	case c.replaced: // before its time, so it is not published (3.1.3.2.2)
 		s.peer.Will(nil, 0)
-	case expiry == 0:
-		s.leave()
 	default:
 		if delay == 0 {
 			s.peer.PublishWill() // MQTT-3.1.2-8
@@ -234,6 +235,22 @@ func (s *session) leave() {
 	s.over()
 }
 
+// Fence ends the connection, if there is one, before the session is taken from it,
+// and waits until that is done; see dialect.Fencer.
+func (s *session) Fence() {
+	s.mu.Lock()
+	c := s.conn.Load()
+	if c == nil {
+		s.mu.Unlock()
+		return
+	}
+	changed := s.nextChange()
+	s.mu.Unlock()
+	s.server.count.takenOver.Add(1)
+	c.end(packet.SessionTakenOver, "another connection uses the client identifier") // MQTT-3.1.4-3
+	<-changed
+}
+
 // Expelled ends the session by the broker's will.
 func (s *session) Expelled(why error) {
 	c := s.over()
@@ -242,7 +259,6 @@ func (s *session) Expelled(why error) {
 	}
 	switch {
 	case errors.Is(why, dialect.ErrTakenOver):
-		s.server.count.takenOver.Add(1)
 		c.end(packet.SessionTakenOver, "another connection uses the client identifier")
 	case errors.Is(why, bus.ErrClosed):
 		c.end(packet.ServerShuttingDown, "the server is shutting down")

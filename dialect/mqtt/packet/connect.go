@@ -69,7 +69,7 @@ func (c *Connect) Decode(h Header, body []byte) error {
 		c.Properties.decode(&r)
 	}
 	// MQTT-3.1.3-1: in this order
-	c.ClientID = r.text("client identifier") // MQTT-3.1.3-3, MQTT-3.1.3-4
+	c.ClientID = r.label("client identifier") // MQTT-3.1.3-3, MQTT-3.1.3-4
 	if c.HasWill {
 		if c.Version >= V5 {
 			c.Will.Properties.decode(&r)
@@ -82,7 +82,7 @@ func (c *Connect) Decode(h Header, body []byte) error {
 		c.HasUsername = false
 	}
 	if c.HasUsername {
-		c.Username = r.text("user name") // MQTT-3.1.2-17, MQTT-3.1.3-12
+		c.Username = r.label("user name") // MQTT-3.1.2-17, MQTT-3.1.3-12
 	}
 	if c.Version == V31 && len(r.rest) == 0 {
 		c.HasPassword = false

@@ -45,8 +45,11 @@ func (d dice) text() string {
 }
 
 func (d dice) name() string {
-	return "t" + strings.NewReplacer("+", "-", "#", "=").Replace(d.text())
+	return "t" + strings.NewReplacer("+", "-", "#", "=").Replace(d.label())
 }
+
+// label is a text without control characters.
+func (d dice) label() string { return strings.ReplaceAll(d.text(), "\x01", "~") }
 
 func (d dice) filter() string {
 	levels := []string{"+", "a", "", "größe", "$SYS"}
@@ -128,10 +131,10 @@ func (d dice) publish(v packet.Version) *packet.Publish {
 }
 
 func (d dice) connect(v packet.Version) *connect {
-	c := &connect{packet.Connect{Version: v, CleanStart: d.yes(), KeepAlive: d.id(), ClientID: d.text(), HasWill: d.yes(), HasUsername: d.yes()}}
+	c := &connect{packet.Connect{Version: v, CleanStart: d.yes(), KeepAlive: d.id(), ClientID: d.label(), HasWill: d.yes(), HasUsername: d.yes()}}
 	c.HasPassword = (c.HasUsername || v == packet.V5) && d.yes()
 	if c.HasUsername {
-		c.Username = d.text()
+		c.Username = d.label()
 	}
 	if c.HasPassword {
 		c.Password = d.bytes()

@@ -79,6 +79,16 @@ func (r *reader) text(field string) string {
 	return view(b)
 }
 
+// label is a text without control characters.
+func (r *reader) label(field string) string {
+	s := r.text(field)
+	if hasControl(bytesOf(s)) {
+		r.fail(MalformedPacket, field+" "+controls)
+		return ""
+	}
+	return s
+}
+
 // name is the name of a topic to publish to.
 func (r *reader) name(field string) string {
 	b := r.binary(field)
@@ -98,7 +108,7 @@ func (r *reader) name(field string) string {
 
 // filter is a topic filter.
 func (r *reader) filter(v Version) string {
-	s := r.text("topic filter") // MQTT-3.8.3-1, MQTT-3.10.3-1
+	s := r.label("topic filter") // MQTT-3.8.3-1, MQTT-3.10.3-1
 	if r.err != nil {
 		return ""
 	}

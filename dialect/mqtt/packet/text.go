@@ -44,23 +44,40 @@ func plainText(b []byte) bool {
 	return found&highs == 0
 }
 
-// plainName is plainText for topic names: no + and # either.
+// plainName is plainText for topic names: no control characters, + and # either.
 func plainName(b []byte) bool {
 	if len(b) < 8 {
 		for _, c := range b {
-			if c >= utf8.RuneSelf || c == 0 || c == '+' || c == '#' {
+			if c >= del || c < ' ' || c == '+' || c == '#' {
 				return false
 			}
 		}
 		return true
 	}
-	w := binary.LittleEndian.Uint64(b[len(b)-8:])
-	found := w | hasZero(w) | hasZero(w^'+'*ones) | hasZero(w^'#'*ones)
+	found := notInName(binary.LittleEndian.Uint64(b[len(b)-8:]))
 	for ; len(b) > 8; b = b[8:] {
-		w = binary.LittleEndian.Uint64(b)
-		found |= w | hasZero(w) | hasZero(w^'+'*ones) | hasZero(w^'#'*ones)
+		found |= notInName(binary.LittleEndian.Uint64(b))
 	}
 	return found&highs == 0
+}
+
+const del = 0x7f
+
+// notInName has high bits set if one of the eight bytes of w is none of plainName.
+func notInName(w uint64) uint64 {
+	below := (w - ' '*ones) &^ w
+	return w | below | hasZero(w^del*ones) | hasZero(w^'+'*ones) | hasZero(w^'#'*ones)
+}
+
+// hasControl tells whether valid UTF-8 has a control character. A receiver may
+// refuse those anywhere (1.5.4); in names they are more trouble than use.
+func hasControl(b []byte) bool {
+	for i, c := range b {
+		if c < ' ' || c == del || c == 0xC2 && b[i+1] < 0xA0 {
+			return true
+		}
+	}
+	return false
 }
 
 // What is wrong with a string. Kept as text, so that no error is built for what
@@ -68,6 +85,7 @@ func plainName(b []byte) bool {
 const (
 	notUTF8  = "is not valid UTF-8 (MQTT-1.5.4-1)"
 	hasNull  = "has the character U+0000 (MQTT-1.5.4-2)"
+	controls = "has a control character (1.5.4)"
 	wildcard = "has a wildcard (MQTT-4.7.0-1)"
 	noTopic  = "is empty (MQTT-4.7.3-1)"
 )
@@ -93,7 +111,10 @@ func nameFault(b []byte) (fault string, reason ReasonCode) {
 	if fault := textFault(b); fault != "" {
 		return fault, MalformedPacket
 	}
-	if bytes.IndexByte(b, '+') >= 0 || bytes.IndexByte(b, '#') >= 0 {
+	switch {
+	case hasControl(b):
+		return controls, MalformedPacket
+	case bytes.IndexByte(b, '+') >= 0 || bytes.IndexByte(b, '#') >= 0:
 		return wildcard, TopicNameInvalid
 	}
 	return "", Success
@@ -163,5 +184,5 @@ func ValidTopicName(s string) bool {
 
 // ValidTopicFilter tells whether s can be a topic filter, shared or not (4.7, 4.8.2).
 func ValidTopicFilter(s string) bool {
-	return ValidString(s) && filterFault(s) == "" && sharedFault(s) == ""
+	return ValidString(s) && !hasControl(bytesOf(s)) && filterFault(s) == "" && sharedFault(s) == ""
 }
