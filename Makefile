@@ -105,6 +105,7 @@ docs: ## regenerate what is generated in docs/
 	$(GO) run ./cmd/omnibus config reference > $(BUILD)/config.md
 	mv $(BUILD)/config.md docs/config.md
 	$(GO) test ./dialect/std -run TestMatrixIsAsDocumented -update
+	$(GO) test ./dialect/mqtt -run TestStatementsAreAsDocumented -update
 
 .PHONY: build
 build: ## build the program into build/

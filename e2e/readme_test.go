@@ -2,34 +2,45 @@ package e2e_test
 
 import (
 	"encoding/json"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
+
+	"omnibus/bus"
 )
 
 // readme returns the code blocks of README.md in a language.
 func readme(t *testing.T, language string) []string {
 	t.Helper()
-	data, err := os.ReadFile("../README.md")
+	return blocks(t, "../README.md", language)
+}
+
+// blocks returns the code blocks of a page in a language.
+func blocks(t *testing.T, page, language string) []string {
+	t.Helper()
+	data, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var blocks []string
+	var all []string
 	for _, m := range regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(string(data), -1) {
-		blocks = append(blocks, m[1])
+		all = append(all, m[1])
 	}
-	if len(blocks) == 0 {
-		t.Fatalf("README.md has no %s block", language)
+	if len(all) == 0 {
+		t.Fatalf("%s has no %s block", page, language)
 	}
-	return blocks
+	return all
 }
 
 // TestReadmeCommandsWork runs every command of the README in its order, on free
 // ports in place of the default ones. Commands that go on are ended with the
-// test; all others must succeed.
+// test; all others must succeed. Those of mosquitto are left out where it is not
+// installed.
 func TestReadmeCommandsWork(t *testing.T) {
 	shell := need(t, "sh")
 	need(t, "curl")
@@ -37,16 +48,29 @@ func TestReadmeCommandsWork(t *testing.T) {
 	b, _ := serveProcess(t)
 	dir := t.TempDir()
 	t.Setenv("OMNIBUS_BROKER", b.web)
+	_, port, err := net.SplitHostPort(strings.TrimPrefix(b.mqtt, "mqtt://"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	replace := strings.NewReplacer(
 		"go run ./cmd/omnibus", omnibus(t),
 		"http://127.0.0.1:8080", b.web,
 		"ws://127.0.0.1:8181/core", b.mycroft,
-		"--mycroft 127.0.0.1:8182", "--mycroft 127.0.0.1:0",
+		"mqtt://127.0.0.1:1883", b.mqtt,
+		"--mqtt 127.0.0.1:1884", "--mqtt 127.0.0.1:0 --set mqtt.websocket.listen=",
+		"mosquitto_sub ", "mosquitto_sub -h 127.0.0.1 -p "+port+" ",
+		"mosquitto_pub ", "mosquitto_pub -h 127.0.0.1 -p "+port+" ",
+		"mosquitto_rr ", "mosquitto_rr -W 30 -h 127.0.0.1 -p "+port+" ",
 		" omnibus.yaml", " "+filepath.Join(dir, "omnibus.yaml"),
 	)
-	// What commands that go on print when they are in place.
-	ready := map[string]string{"curl -N": ": omnibus", "expose add": "exposing add", "serve --config": "is running"}
+	// What commands that go on print when they are in place: mosquitto_sub says
+	// nothing of itself, but is told what is retained.
+	if out, err := run(t, "curl", "-sS", "-d", "for new subscribers", b.web+"/topics/kept?retain=1"); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	ready := map[string]string{"curl -N": ": omnibus", "mosquitto_sub": "kept for new subscribers", "expose add": "exposing add", "serve --config": "is running"}
 	listening := map[string]*process{}
+	without := make(map[string]bool) // programs that are not installed
 	ran := 0
 	for line := range strings.SplitSeq(strings.Join(readme(t, "sh"), ""), "\n") {
 		line, _, _ = strings.Cut(line, "     #")
@@ -59,6 +83,12 @@ func TestReadmeCommandsWork(t *testing.T) {
 			}
 			continue
 		}
+		program, _, _ := strings.Cut(line, " ")
+		mosquitto := strings.HasPrefix(program, "mosquitto_")
+		if _, err := exec.LookPath(program); mosquitto && err != nil {
+			without[program] = true
+			continue
+		}
 		command := replace.Replace(line)
 		goesOn := false
 		for begin, text := range ready {
@@ -69,7 +99,7 @@ func TestReadmeCommandsWork(t *testing.T) {
 			}
 		}
 		if !goesOn {
-			if !strings.Contains(line, "-b ") && !strings.HasPrefix(line, "curl") && !strings.Contains(line, " config ") {
+			if !strings.Contains(line, "-b ") && !strings.HasPrefix(line, "curl") && !mosquitto && !strings.Contains(line, " config ") {
 				t.Fatalf("this test does not know how to run %q", line)
 			}
 			if out, err := run(t, shell, "-c", command); err != nil {
@@ -82,7 +112,17 @@ func TestReadmeCommandsWork(t *testing.T) {
 		t.Errorf("only %d commands were found in README.md", ran)
 	}
 	listening["curl -N"].expect(t, "Hello World")
+	if !without["mosquitto_pub"] {
+		listening["curl -N"].expect(t, "room/kitchen/temperature")
+	}
 	listening["curl -N"].expect(t, "mic.mute")
+	if l := listening["mosquitto_sub"]; l != nil {
+		l.expect(t, `speak {"utterance":"Hello World"}`)
+		l.expect(t, "mic.mute")
+	}
+	for program := range without {
+		t.Logf("%s is not installed: its commands were not run", program)
+	}
 }
 
 func TestReadmePythonWorks(t *testing.T) {
@@ -125,5 +165,28 @@ func TestReadmeGoWorks(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), "go", "run", "-overlay", file, "omnibus/e2e/readme").CombinedOutput()
 	if want := "room/kitchen/temperature 21.5\n3 <nil>\n"; err != nil || string(out) != want {
 		t.Errorf("it printed %q (%v), want %q", out, err, want)
+	}
+}
+
+// TestMQTTPagePythonWorks runs the providers of the MQTT page, and calls each.
+func TestMQTTPagePythonWorks(t *testing.T) {
+	interpreter := python(t, "paho.mqtt.enums") // which version 2 has, and no older one
+	programs := blocks(t, "../docs/dialects/mqtt.md", "python")
+	for _, program := range programs {
+		b := serveHere(t)
+		port := strings.TrimPrefix(b.mqtt, "mqtt://127.0.0.1:")
+		start(t, interpreter, "-c", strings.Replace(program, "connect('127.0.0.1')", "connect('127.0.0.1', "+port+")", 1))
+		for deadline := time.Now().Add(patience); !b.bus.Exposed("add", nil); {
+			if time.Now().After(deadline) {
+				t.Fatalf("nobody provides the service of\n%s", program)
+			}
+			time.Sleep(10 * time.Millisecond) // real time: another process subscribes, and tells nobody
+		}
+		if sum, err := bus.Call[int](t.Context(), b.bus, "add", 1, 2); err != nil || sum != 3 {
+			t.Errorf("the service of\n%s\nanswers %d, %v", program, sum, err)
+		}
+	}
+	if len(programs) != 2 {
+		t.Errorf("the page has %d programs, not one for each convention", len(programs))
 	}
 }

@@ -176,8 +176,8 @@ func run(t *testing.T, name string, args ...string) (string, error) {
 
 // broker is a broker with every standard dialect on free ports.
 type broker struct {
-	web, mycroft string // URLs
-	bus          *bus.Bus
+	web, mycroft, mqtt string // URLs
+	bus                *bus.Bus
 }
 
 // mycroftAddress returns host and port as the Python clients take them.
@@ -191,7 +191,9 @@ func (b broker) mycroftAddress() []string {
 func serveHere(t *testing.T, set ...string) broker {
 	t.Helper()
 	s := app.Defaults(std.All())
-	for _, kv := range append([]string{"web.listen=127.0.0.1:0", "mycroft.listen=127.0.0.1:0"}, set...) {
+	for _, kv := range append([]string{
+		"web.listen=127.0.0.1:0", "mycroft.listen=127.0.0.1:0", "mqtt.listen=127.0.0.1:0", "mqtt.websocket.listen=",
+	}, set...) {
 		k, v, _ := strings.Cut(kv, "=")
 		if err := s.Set(k, v); err != nil {
 			t.Fatal(err)
@@ -211,6 +213,8 @@ func serveHere(t *testing.T, set ...string) broker {
 			b.web = x.URL
 		case "mycroft":
 			b.mycroft = x.URL
+		case "mqtt":
+			b.mqtt = x.URL
 		}
 	}
 	ctx, stop := context.WithCancel(context.Background())
@@ -228,15 +232,19 @@ func serveHere(t *testing.T, set ...string) broker {
 // serveProcess starts the program as people do, on free ports.
 func serveProcess(t *testing.T, args ...string) (broker, *process) {
 	t.Helper()
-	p := start(t, omnibus(t), append([]string{"serve", "--web", "127.0.0.1:0", "--mycroft", "127.0.0.1:0"}, args...)...)
+	p := start(t, omnibus(t), append([]string{
+		"serve", "--web", "127.0.0.1:0", "--mycroft", "127.0.0.1:0", "--mqtt", "127.0.0.1:0", "--set", "mqtt.websocket.listen=",
+	}, args...)...)
 	var b broker
-	for b.web == "" || b.mycroft == "" {
+	for b.web == "" || b.mycroft == "" || b.mqtt == "" {
 		fields := strings.Fields(p.expect(t, "://"))
 		switch fields[0] {
 		case "web":
 			b.web = fields[1]
 		case "mycroft":
 			b.mycroft = fields[1]
+		case "mqtt":
+			b.mqtt = fields[1]
 		}
 	}
 	return b, p
