@@ -71,13 +71,14 @@ func (b *Broker) admit(h *dialect.Hello, principal *auth.Principal) (dialect.Pee
 		switch {
 		case err != nil:
 			return nil, err
-		case continues:
-			return resumed{old}, nil
 		case old == nil:
 			return p, nil
 		}
 		if f, ok := old.hello.Subscriber.(dialect.Fencer); ok {
 			f.Fence()
+		}
+		if continues && !old.gone.Load() { // it may have ended with its connection
+			return resumed{old}, nil
 		}
 		if old.expel(dialect.ErrTakenOver) {
 			b.count.expelled.Add(1)

@@ -39,7 +39,6 @@ type conn struct {
 	joined    atomic.Bool   // CONNACK has been sent
 	clean     bool          // it has said goodbye, so that its will is not published
 	drained   bool          // its last words have been asked for
-	replaced  bool          // under the session's lock: another connection continues the session
 
 	publishing *publishing // nil until the client publishes
 	own        []delivery  // of the message being published, to its own publisher
@@ -227,10 +226,11 @@ func (c *conn) disconnected(h packet.Header, body []byte) error {
 }
 
 // end tells the client why and makes its connection end. It may be called from any
-// goroutine, also several times: the first reason counts.
-func (c *conn) end(reason packet.ReasonCode, why string) {
+// goroutine, also several times: the first reason counts. It reports whether this
+// was the first.
+func (c *conn) end(reason packet.ReasonCode, why string) bool {
 	if !c.ending.CompareAndSwap(0, uint32(reason)+1) {
-		return
+		return false
 	}
 	if c.joined.Load() && c.version == packet.V5 { // MQTT-4.13.1-1
 		d := packet.Disconnect{Reason: reason}
@@ -238,6 +238,7 @@ func (c *conn) end(reason packet.ReasonCode, why string) {
 		_ = c.out.AppendLast(d.AppendWithin(nil, c.version, c.limits)) // it is ending in any case
 	}
 	c.interrupt()
+	return true
 }
 
 // interrupt makes the reading goroutine end.

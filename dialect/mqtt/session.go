@@ -76,28 +76,14 @@ func (s *session) attach(c *conn, t *terms) bool {
 	return true
 }
 
-// claim waits until the session has no connection. The caller holds mu, which is
-// given up meanwhile. False when the session has ended.
+// claim waits until the session has no connection; one that it has ends. The caller
+// holds mu, which is given up meanwhile. False when the session has ended.
 func (s *session) claim() bool {
 	for !s.ended {
-		old := s.conn.Load()
-		if old == nil && !s.changing {
+		if s.conn.Load() == nil && !s.changing {
 			return true
 		}
-		changed := s.nextChange()
-		replaced := old != nil && s.expiry > 0 // otherwise the session ends with it
-		if replaced {
-			old.replaced = true
-		}
-		s.mu.Unlock()
-		if old != nil {
-			old.end(packet.SessionTakenOver, "another connection uses the client identifier") // MQTT-3.1.4-3
-		}
-		<-changed
-		if replaced {
-			s.server.count.takenOver.Add(1)
-		}
-		s.mu.Lock()
+		s.fence()
 	}
 	return false
 }
@@ -130,10 +116,7 @@ func (s *session) detach(c *conn) {
 	s.conn.Store(nil)
 	s.wakeReplays()
 	s.provides.abandon()
-	var shared []delivery
-	if !c.replaced {
-		shared = s.shared()
-	}
+	shared := s.shared()
 	ended, expiry, delay := s.ended, s.expiry, s.delay
 	s.mu.Unlock()
 
@@ -145,10 +128,6 @@ func (s *session) detach(c *conn) {
 	case ended:
 	case expiry == 0:
 		s.leave()
-	case c.replaced && delay == 0:
-		s.peer.PublishWill()
-	case c.replaced: // before its time, so it is not published (3.1.3.2.2)
-		s.peer.Will(nil, 0)
 	default:
 		if delay == 0 {
 			s.peer.PublishWill() // MQTT-3.1.2-8
@@ -235,20 +214,27 @@ func (s *session) leave() {
 	s.over()
 }
 
-// Fence ends the connection, if there is one, before the session is taken from it,
-// and waits until that is done; see dialect.Fencer.
+// Fence ends the connection, if there is one, before the session is taken from it;
+// see dialect.Fencer. What that means for the session and its will is no different
+// from any other end of a connection.
 func (s *session) Fence() {
 	s.mu.Lock()
-	c := s.conn.Load()
-	if c == nil {
-		s.mu.Unlock()
-		return
+	defer s.mu.Unlock()
+	if s.conn.Load() != nil {
+		s.fence()
 	}
-	changed := s.nextChange()
+}
+
+// fence ends the connection and waits until that, or whatever else is being done to
+// the session, is done. The caller holds mu, which is given up meanwhile.
+func (s *session) fence() {
+	c, changed := s.conn.Load(), s.nextChange()
 	s.mu.Unlock()
-	s.server.count.takenOver.Add(1)
-	c.end(packet.SessionTakenOver, "another connection uses the client identifier") // MQTT-3.1.4-3
+	if c != nil && c.end(packet.SessionTakenOver, "another connection uses the client identifier") { // MQTT-3.1.4-3
+		s.server.count.takenOver.Add(1)
+	}
 	<-changed
+	s.mu.Lock()
 }
 
 // Expelled ends the session by the broker's will.
@@ -282,7 +268,11 @@ func (s *session) over() *conn {
 	c := s.conn.Load()
 	s.mu.Unlock()
 	s.server.status.unwatch(watched)
-	handOver(shared)
+	for _, taken := range handOver(shared) {
+		if !taken {
+			s.server.count.lost.Add(1)
+		}
+	}
 	return c
 }
 
