@@ -45,7 +45,7 @@ type team struct {
 
 func newTeam(t *testing.T, names string) *team {
 	x := &team{bus: newBus(t, bus.Options{}), workers: make(map[string]*worker), subs: make(map[string]*bus.Subscription)}
-	for _, name := range strings.Split(names, "") {
+	for name := range strings.SplitSeq(names, "") {
 		x.add(t, name, "job/+", bus.AttachOptions{Group: "team"})
 	}
 	return x

@@ -28,7 +28,6 @@ func (c *conn) arrived(a *packet.Ack) error {
 	s.mu.Lock()
 	u := s.flight.find(a.PacketID)
 	reason := packet.Success
-	kick := false
 	switch {
 	case u == nil && a.Reason.Failed(): // nothing more is to be said
 		s.mu.Unlock()
@@ -40,7 +39,7 @@ func (c *conn) arrived(a *packet.Ack) error {
 		return wrongAck(a)
 	case a.Reason.Failed(): // 4.3.3: the message is done
 		s.flight.end(u)
-		kick = s.pump(c)
+		kick := s.pump(c)
 		s.mu.Unlock()
 		if kick {
 			c.batch.Add(c.out)
