@@ -106,7 +106,9 @@ func welcome(w io.Writer, addresses []app.Address) {
 	urls := make(map[string]string)
 	for _, x := range addresses {
 		fmt.Fprintf(&text, "  %-8s %s\n", x.Dialect, x.URL)
-		urls[x.Dialect] = x.URL
+		if urls[x.Dialect] == "" {
+			urls[x.Dialect] = x.URL
+		}
 	}
 	if len(addresses) == 0 {
 		text.WriteString("  No dialect is enabled, so nobody can come in.\n")
@@ -119,6 +121,9 @@ Try next, in other terminals:
   curl -d '{"utterance":"Hello World"}' %[1]s/topics/speak
   curl -d '[]' %[1]s/rpc/omnibus.status
 `, url)
+	}
+	if url := urls["mqtt"]; url != "" {
+		fmt.Fprintf(&text, "\nMQTT clients connect to %s (3.1, 3.1.1 and 5.0).\n", url)
 	}
 	if url := urls["mycroft"]; url != "" {
 		fmt.Fprintf(&text, "\nMycroft and OVOS clients connect to %s as to their own bus.\n", url)
