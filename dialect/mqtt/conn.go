@@ -41,7 +41,7 @@ type conn struct {
 	replaced  bool          // under the session's lock: another connection continues the session
 
 	publishing *publishing // nil until the client publishes
-	replays    sync.WaitGroup
+	replays    replays
 	method     string // of its enhanced authentication
 	login      *login // while it authenticates again
 	calls      *calls // nil until it calls a service
@@ -260,7 +260,7 @@ func (c *conn) finish(err error) {
 		c.session.detach(c)
 	}
 	c.calls.end()
-	c.replays.Wait()
+	c.replays.wait.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), farewell)
 	defer cancel()
 	c.out.Kick()
