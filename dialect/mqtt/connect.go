@@ -136,7 +136,10 @@ func (c *conn) refuse(reason packet.ReasonCode, why string) {
 func (c *conn) admit(p *packet.Connect, certificate *x509.Certificate) error {
 	s := c.server
 	for {
-		fresh := &session{server: s, id: strings.Clone(p.ClientID), origin: origin(p.ClientID)}
+		id := strings.Clone(p.ClientID) // p is a view of the packet, which has a password
+		// Others find the session as soon as the broker lists it: they wait in claim
+		// until it has its peer and its first connection.
+		fresh := &session{server: s, id: id, origin: origin(id), changing: true}
 		hello := &dialect.Hello{
 			Credentials: auth.Credentials{
 				Dialect: "mqtt", Name: fresh.id, Username: strings.Clone(p.Username), Password: p.Password,

@@ -95,12 +95,26 @@ func (s *session) send(m *bus.Message, d *delivery) {
 		s.sendLossy(m, d)
 		return
 	}
-	s.mu.Lock()
-	c := s.conn.Load()
-	kick := s.sendSafe(c, m, d)
-	s.mu.Unlock()
-	if kick {
+	c, late := s.queue(m, d)
+	switch {
+	case c != nil:
 		m.Batch.Add(c.out)
+	case late && d.shared != nil:
+		d.shared.Redeliver(m) // the peer has left, so that it is not chosen again
+	}
+}
+
+// queue is send for QoS 1 and 2, and returns the connection that is to be kicked, if
+// there is one. Late says that the session has ended.
+func (s *session) queue(m *bus.Message, d *delivery) (kick *conn, late bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock() // also when a value panics that is to be encoded: this session is then expelled
+	if s.ended {
+		return nil, true
+	}
+	c := s.conn.Load()
+	if s.sendSafe(c, m, d) {
+		return c, false
 	}
 }
 
