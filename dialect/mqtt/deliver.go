@@ -116,6 +116,7 @@ func (s *session) queue(m *bus.Message, d *delivery) (kick *conn, late bool) {
 	if s.sendSafe(c, m, d) {
 		return c, false
 	}
+	return nil, false
 }
 
 // sendLossy is send for QoS 0.
@@ -159,7 +160,7 @@ func (s *session) unwritable(m *bus.Message, err error) {
 
 // sendSafe is send for QoS 1 and 2. The caller holds mu; the connection may be nil.
 func (s *session) sendSafe(c *conn, m *bus.Message, d *delivery) (kick bool) {
-	if c == nil || s.backlog.n > 0 || s.flight.old > 0 || s.flight.open >= c.window { // MQTT-3.3.4-9
+	if c == nil || s.backlog.n > 0 || s.flight.old > 0 || s.busy(c) {
 		if c != nil || s.expiry > 0 {
 			s.wait(m, d)
 		}
@@ -178,13 +179,17 @@ func (s *session) sendSafe(c *conn, m *bus.Message, d *delivery) (kick bool) {
 	return kick
 }
 
+// busy tells that no further message of QoS 1 or 2 may be under way to the client
+// until it acknowledges one. The caller holds mu.
+func (s *session) busy(c *conn) bool {
+	return s.flight.open >= c.window || // MQTT-3.3.4-9
+		s.flight.full() || s.flight.bytes >= int(s.server.config.SessionBytes)
+}
+
 // launch gives a message of QoS 1 or 2 an identifier and sends it. After an error
 // it is not under way, unless the connection is ending. The caller holds mu.
 func (s *session) launch(c *conn, m *bus.Message, d *delivery) (kick bool, err error) {
-	id, ok := s.flight.add(*d) // MQTT-2.2.1-4
-	if !ok {
-		return false, carrier.ErrFull // the oldest message has waited for 65,534 others
-	}
+	id := s.flight.add(*d) // MQTT-2.2.1-4
 	kick, err = c.write(m, d, id, false)
 	if errors.Is(err, carrier.ErrFull) || errors.Is(err, errUnwritable) {
 		s.flight.takeBack()
@@ -198,7 +203,7 @@ func (s *session) keep(m *bus.Message, d *delivery) { d.m = m.Keep() }
 // wait puts a message into the backlog, or loses it. The caller holds mu.
 func (s *session) wait(m *bus.Message, d *delivery) {
 	config := &s.server.config
-	if s.backlog.n >= config.SessionMessages || s.backlog.bytes+len(m.Payload.Data()) > int(config.SessionBytes) && s.backlog.n > 0 {
+	if s.backlog.n >= config.SessionMessages || s.backlog.bytes+weight(m) > int(config.SessionBytes) && s.backlog.n > 0 {
 		s.server.count.lost.Add(1)
 		return
 	}
@@ -213,7 +218,7 @@ func (s *session) pump(c *conn) (kick bool) {
 	}
 	for s.backlog.n > 0 && s.flight.old == 0 {
 		d := *s.backlog.first()
-		if d.qos > 0 && s.flight.open >= c.window {
+		if d.qos > 0 && s.busy(c) {
 			break
 		}
 		m := d.m
