@@ -129,6 +129,9 @@ func (s *server) handshakeFailed(nc net.Conn, err error) {
 // its receivers should not wait for the last packet of a long read.
 const fullBatch = 2048
 
+// largePacket is from where nothing that was made of a packet is kept after it.
+const largePacket = 64 << 10
+
 // read handles packets until the connection ends.
 func (c *conn) read() error {
 	for {
@@ -175,6 +178,9 @@ func (c *conn) packets() (need int, err error) {
 			return 0, err
 		}
 		c.in.Discard(n)
+		if n > largePacket {
+			c.publishing.forget()
+		}
 		if work >= fullBatch {
 			work = 0
 			c.batch.Flush()
@@ -225,12 +231,6 @@ func (c *conn) answer(appendTo func(dst []byte) []byte) error {
 	}
 }
 
-// disconnected is the client's goodbye.
-func (c *conn) disconnected(h packet.Header, body []byte) error {
-	var d packet.Disconnect
-	if err := d.Decode(h, body, c.version); err != nil {
-		return err
-	}
 // flushed waits until the client has taken all that is queued, or the connection is
 // to end.
 func (c *conn) flushed() error {
@@ -244,6 +244,12 @@ func (c *conn) flushed() error {
 	return c.out.Flush(ctx)
 }
 
+// disconnected is the client's goodbye.
+func (c *conn) disconnected(h packet.Header, body []byte) error {
+	var d packet.Disconnect
+	if err := d.Decode(h, body, c.version); err != nil {
+		return err
+	}
 	if err := d.CheckSender(packet.FromClient); err != nil {
 		return err
 	}

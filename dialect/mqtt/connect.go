@@ -198,7 +198,11 @@ type terms struct {
 // forever is an expiry that never comes.
 const forever = time.Duration(math.MaxInt64)
 
-// seconds is the duration of an interval in a packet.
+// lifetime is the duration of a message expiry interval, of which the largest is
+// not for ever.
+func lifetime(n uint32) time.Duration { return time.Duration(n) * time.Second }
+
+// seconds is the duration of a session expiry interval or will delay.
 func seconds(n uint32) time.Duration {
 	if n == math.MaxUint32 { // 3.1.2.11.2
 		return forever
@@ -254,7 +258,7 @@ func (c *conn) terms(p *packet.Connect, present bool, last []byte) *terms {
 		mapping.SetPayload(&t.will.Payload, w.Properties.ContentType, w.Payload)
 		t.will = t.will.Clone()
 		if w.Properties.Present.Has(packet.MessageExpiryInterval) {
-			t.willLife = seconds(w.Properties.MessageExpiryInterval)
+			t.willLife = lifetime(w.Properties.MessageExpiryInterval)
 		}
 		t.willDelay = seconds(w.Properties.DelayInterval)
 	}

@@ -197,6 +197,8 @@ func (s *session) launch(c *conn, m *bus.Message, d *delivery) (kick bool, err e
 	return kick, err
 }
 
+func expired(m *bus.Message) bool { return m.Expires != 0 && m.Expires <= time.Now().UnixNano() }
+
 // keep makes d one that can outlive the routing of m.
 func (s *session) keep(m *bus.Message, d *delivery) { d.m = m.Keep() }
 
@@ -222,7 +224,7 @@ func (s *session) pump(c *conn) (kick bool) {
 			break
 		}
 		m := d.m
-		if m.Expires != 0 && m.Expires <= time.Now().UnixNano() { // MQTT-3.3.2-5
+		if expired(m) { // MQTT-3.3.2-5
 			s.server.count.expired.Add(1)
 			s.backlog.pop()
 			continue
