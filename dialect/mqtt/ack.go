@@ -46,8 +46,7 @@ func (c *conn) arrived(a *packet.Ack) error {
 		}
 		return nil
 	default:
-		s.flight.renew(u)
-		u.stage, u.m = released, nil // MQTT-4.3.3-4, MQTT-4.3.3-6
+		s.flight.release(u) // MQTT-4.3.3-4, MQTT-4.3.3-6
 	}
 	s.mu.Unlock()
 	return c.acknowledge(packet.PUBREL, a.PacketID, reason)

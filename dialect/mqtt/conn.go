@@ -3,10 +3,12 @@ package mqtt
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"os"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,10 +44,14 @@ type conn struct {
 
 	publishing *publishing // nil until the client publishes
 	own        []delivery  // of the message being published, to its own publisher
-	replays    sync.WaitGroup
+	replays    replays
 	method     string // of its enhanced authentication
 	login      *login // while it authenticates again
 	calls      *calls // nil until it calls a service
+
+	// stuck ends the wait for a client that does not read its answers. Nil when
+	// there is none; anybody's.
+	stuck atomic.Pointer[context.CancelFunc]
 }
 
 // connection serves one client from its first byte to its last.
@@ -71,13 +77,43 @@ func (s *server) connection(raw net.Conn, open func(net.Conn) (net.Conn, error))
 	// The login needs more stack than the waiting that follows it, and a stack
 	// that has grown stays: it gets a goroutine of its own.
 	admitted := make(chan error, 1)
-	go func() { admitted <- c.connect() }()
+	go func() {
+		var err error
+		defer func() {
+			if v := recover(); v != nil {
+				err = &panicError{v, debug.Stack()}
+			}
+			admitted <- err
+		}()
+		err = c.connect()
+	}()
+	finished := false
+	defer func() {
+		if !finished { // it panics, which Serve tells: nobody must wait for its session, or for what it has queued
+			c.finish(errPanicked)
+		}
+	}()
 	err = <-admitted
+	if p, ok := errors.AsType[*panicError](err); ok {
+		panic(p)
+	}
 	if err == nil {
 		err = c.read()
 	}
+	finished = true
 	c.finish(err)
 }
+
+// panicError is a panic on the goroutine of a login, on its way to the one that
+// serves the connection.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (p *panicError) Error() string { return fmt.Sprintf("%v\n%s", p.value, p.stack) }
+
+var errPanicked = errors.New("handling its packets panicked")
 
 func (s *server) handshakeFailed(nc net.Conn, err error) {
 	log := s.log.With("remote", nc.RemoteAddr())
@@ -93,6 +129,9 @@ func (s *server) handshakeFailed(nc net.Conn, err error) {
 // A batch is flushed at the end of what was read, or when it is large: the first of
 // its receivers should not wait for the last packet of a long read.
 const fullBatch = 2048
+
+// largePacket is from where nothing that was made of a packet is kept after it.
+const largePacket = 64 << 10
 
 // read handles packets until the connection ends.
 func (c *conn) read() error {
@@ -157,6 +196,9 @@ func (c *conn) packets() (need int, err error) {
 			return 0, err
 		}
 		c.in.Discard(n)
+		if n > largePacket {
+			c.publishing.forget()
+		}
 		if work >= fullBatch {
 			work = 0
 			c.batch.Flush()
@@ -201,10 +243,23 @@ func (c *conn) answer(appendTo func(dst []byte) []byte) error {
 		}
 		c.batch.Flush()
 		c.out.Kick()
-		if err := c.out.Flush(context.Background()); err != nil { // ends with the connection, or its write timeout
+		if err := c.flushed(); err != nil {
 			return err
 		}
 	}
+}
+
+// flushed waits until the client has taken all that is queued, or the connection is
+// to end.
+func (c *conn) flushed() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	c.stuck.Store(&cancel)
+	defer c.stuck.Store(nil)
+	if c.ending.Load() != 0 {
+		return errLeft
+	}
+	return c.out.Flush(ctx)
 }
 
 // disconnected is the client's goodbye.
@@ -242,7 +297,12 @@ func (c *conn) end(reason packet.ReasonCode, why string) bool {
 }
 
 // interrupt makes the reading goroutine end.
-func (c *conn) interrupt() { _ = c.nc.SetReadDeadline(longAgo()) } // a connection that is gone has ended it
+func (c *conn) interrupt() {
+	_ = c.nc.SetReadDeadline(longAgo()) // a connection that is gone has ended it
+	if cancel := c.stuck.Load(); cancel != nil {
+		(*cancel)()
+	}
+}
 
 // watch looks for clients that have gone silent. It re-arms itself, so that nothing
 // is to be done when something arrives.
@@ -280,7 +340,7 @@ func (c *conn) finish(err error) {
 		c.session.detach(c)
 	}
 	c.calls.end()
-	c.replays.Wait()
+	c.replays.wait.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), farewell)
 	defer cancel()
 	c.out.Kick()

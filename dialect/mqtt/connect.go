@@ -136,7 +136,10 @@ func (c *conn) refuse(reason packet.ReasonCode, why string) {
 func (c *conn) admit(p *packet.Connect, certificate *x509.Certificate) error {
 	s := c.server
 	for {
-		fresh := &session{server: s, id: strings.Clone(p.ClientID), origin: origin(p.ClientID)}
+		id := strings.Clone(p.ClientID) // p is a view of the packet, which has a password
+		// Others find the session as soon as the broker lists it: they wait in claim
+		// until it has its peer and its first connection.
+		fresh := &session{server: s, id: id, origin: origin(id), changing: true}
 		hello := &dialect.Hello{
 			Credentials: auth.Credentials{
 				Dialect: "mqtt", Name: fresh.id, Username: strings.Clone(p.Username), Password: p.Password,
@@ -195,7 +198,11 @@ type terms struct {
 // forever is an expiry that never comes.
 const forever = time.Duration(math.MaxInt64)
 
-// seconds is the duration of an interval in a packet.
+// lifetime is the duration of a message expiry interval, of which the largest is
+// not for ever.
+func lifetime(n uint32) time.Duration { return time.Duration(n) * time.Second }
+
+// seconds is the duration of a session expiry interval or will delay.
 func seconds(n uint32) time.Duration {
 	if n == math.MaxUint32 { // 3.1.2.11.2
 		return forever
@@ -251,7 +258,7 @@ func (c *conn) terms(p *packet.Connect, present bool, last []byte) *terms {
 		mapping.SetPayload(&t.will.Payload, w.Properties.ContentType, w.Payload)
 		t.will = t.will.Clone()
 		if w.Properties.Present.Has(packet.MessageExpiryInterval) {
-			t.willLife = seconds(w.Properties.MessageExpiryInterval)
+			t.willLife = lifetime(w.Properties.MessageExpiryInterval)
 		}
 		t.willDelay = seconds(w.Properties.DelayInterval)
 	}

@@ -105,13 +105,28 @@ func (s *session) dispatch(m *bus.Message, d *delivery) {
 		s.sendLossy(m, d)
 		return
 	}
-	s.mu.Lock()
-	c := s.conn.Load()
-	kick := s.sendSafe(c, m, d)
-	s.mu.Unlock()
-	if kick {
+	c, late := s.queue(m, d)
+	switch {
+	case c != nil:
 		m.Batch.Add(c.out)
+	case late && d.shared != nil:
+		d.shared.Redeliver(m) // the peer has left, so that it is not chosen again
 	}
+}
+
+// queue is send for QoS 1 and 2, and returns the connection that is to be kicked, if
+// there is one. Late says that the session has ended.
+func (s *session) queue(m *bus.Message, d *delivery) (kick *conn, late bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock() // also when a value panics that is to be encoded: this session is then expelled
+	if s.ended {
+		return nil, true
+	}
+	c := s.conn.Load()
+	if s.sendSafe(c, m, d) {
+		return c, false
+	}
+	return nil, false
 }
 
 // sendLossy is send for QoS 0.
@@ -155,7 +170,7 @@ func (s *session) unwritable(m *bus.Message, err error) {
 
 // sendSafe is send for QoS 1 and 2. The caller holds mu; the connection may be nil.
 func (s *session) sendSafe(c *conn, m *bus.Message, d *delivery) (kick bool) {
-	if c == nil || s.backlog.n > 0 || s.flight.old > 0 || s.flight.open >= c.window { // MQTT-3.3.4-9
+	if c == nil || s.backlog.n > 0 || s.flight.old > 0 || s.busy(c) {
 		if c != nil || s.expiry > 0 {
 			s.wait(m, d)
 		}
@@ -174,13 +189,17 @@ func (s *session) sendSafe(c *conn, m *bus.Message, d *delivery) (kick bool) {
 	return kick
 }
 
+// busy tells that no further message of QoS 1 or 2 may be under way to the client
+// until it acknowledges one. The caller holds mu.
+func (s *session) busy(c *conn) bool {
+	return s.flight.open >= c.window || // MQTT-3.3.4-9
+		s.flight.full() || s.flight.bytes >= int(s.server.config.SessionBytes)
+}
+
 // launch gives a message of QoS 1 or 2 an identifier and sends it. After an error
 // it is not under way, unless the connection is ending. The caller holds mu.
 func (s *session) launch(c *conn, m *bus.Message, d *delivery) (kick bool, err error) {
-	id, ok := s.flight.add(*d) // MQTT-2.2.1-4
-	if !ok {
-		return false, carrier.ErrFull // the oldest message has waited for 65,534 others
-	}
+	id := s.flight.add(*d) // MQTT-2.2.1-4
 	kick, err = c.write(m, d, id, false)
 	if errors.Is(err, carrier.ErrFull) || errors.Is(err, errUnwritable) {
 		s.flight.takeBack()
@@ -188,13 +207,15 @@ func (s *session) launch(c *conn, m *bus.Message, d *delivery) (kick bool, err e
 	return kick, err
 }
 
+func expired(m *bus.Message) bool { return m.Expires != 0 && m.Expires <= time.Now().UnixNano() }
+
 // keep makes d one that can outlive the routing of m.
 func (s *session) keep(m *bus.Message, d *delivery) { d.m = m.Keep() }
 
 // wait puts a message into the backlog, or loses it. The caller holds mu.
 func (s *session) wait(m *bus.Message, d *delivery) {
 	config := &s.server.config
-	if s.backlog.n >= config.SessionMessages || s.backlog.bytes+len(m.Payload.Data()) > int(config.SessionBytes) && s.backlog.n > 0 {
+	if s.backlog.n >= config.SessionMessages || s.backlog.bytes+weight(m) > int(config.SessionBytes) && s.backlog.n > 0 {
 		s.server.count.lost.Add(1)
 		return
 	}
@@ -209,11 +230,11 @@ func (s *session) pump(c *conn) (kick bool) {
 	}
 	for s.backlog.n > 0 && s.flight.old == 0 {
 		d := *s.backlog.first()
-		if d.qos > 0 && s.flight.open >= c.window {
+		if d.qos > 0 && s.busy(c) {
 			break
 		}
 		m := d.m
-		if m.Expires != 0 && m.Expires <= time.Now().UnixNano() { // MQTT-3.3.2-5
+		if expired(m) { // MQTT-3.3.2-5
 			s.server.count.expired.Add(1)
 			s.backlog.pop()
 			continue

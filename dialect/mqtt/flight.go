@@ -14,6 +14,20 @@ type delivery struct {
 	retain bool
 }
 
+// weight is about how many bytes of what clients have sent a message keeps in
+// memory, nil none.
+func weight(m *bus.Message) int {
+	const header = 64 // two strings, in a list
+	if m == nil {
+		return 0
+	}
+	n := len(m.Topic) + len(m.Payload.Data())
+	for key, value := range m.Headers.All() {
+		n += header + len(key) + len(value)
+	}
+	return n
+}
+
 // stage is how far a message of QoS 1 or 2 has come.
 type stage uint8
 
@@ -46,30 +60,35 @@ type flight struct {
 	open int     // not acknowledged
 	old  int     // of those, to be sent again
 	next uint16  // the identifier that is given next, minus one
+
+	bytes int // what the messages weigh that are kept
 }
 
-// add gives an identifier; not ok when there is none, because the oldest message
-// is as old as there are identifiers.
-func (f *flight) add(d delivery) (id uint16, ok bool) {
-	if f.span == maxIDs {
-		return 0, false
-	}
+// add gives an identifier. There must be one: see full.
+func (f *flight) add(d delivery) (id uint16) {
 	if f.span == len(f.ring) {
 		f.grow()
 	}
 	f.ring[(f.head+f.span)&(len(f.ring)-1)] = under{d, sent}
 	f.span++
 	f.open++
+	f.bytes += weight(d.m)
 	id = f.next + 1
 	f.next = uint16((int(f.next) + 1) % maxIDs)
-	return id, true
+	return id
 }
+
+// full tells that there is no identifier, because the oldest message is as old as
+// there are identifiers.
+func (f *flight) full() bool { return f.span == maxIDs }
 
 // takeBack undoes the last add.
 func (f *flight) takeBack() {
 	f.span--
 	f.open--
-	f.ring[(f.head+f.span)&(len(f.ring)-1)] = under{}
+	u := &f.ring[(f.head+f.span)&(len(f.ring)-1)]
+	f.bytes -= weight(u.m)
+	*u = under{}
 	f.next = uint16((int(f.next) + maxIDs - 1) % maxIDs)
 }
 
@@ -93,6 +112,7 @@ func (f *flight) find(id uint16) *under {
 // end frees the identifier of a message that find has returned.
 func (f *flight) end(u *under) {
 	f.renew(u)
+	f.bytes -= weight(u.m)
 	*u = under{}
 	f.open--
 	for f.span > 0 && f.ring[f.head].stage == done {
@@ -102,6 +122,13 @@ func (f *flight) end(u *under) {
 	if f.span == 0 && len(f.ring) > keptFlight {
 		f.ring, f.head = nil, 0
 	}
+}
+
+// release notes that the client has a message of QoS 2, which is let go of.
+func (f *flight) release(u *under) {
+	f.renew(u)
+	f.bytes -= weight(u.m)
+	u.stage, u.m = released, nil
 }
 
 // age marks all messages as to be sent again.
@@ -162,7 +189,7 @@ func (b *backlog) push(d delivery) {
 	}
 	b.ring[(b.head+b.n)&(len(b.ring)-1)] = d
 	b.n++
-	b.bytes += len(d.m.Payload.Data())
+	b.bytes += weight(d.m)
 }
 
 // first is the message that has waited longest; there must be one.
@@ -177,7 +204,7 @@ func (b *backlog) drop(gone func(d *delivery) bool) {
 	for i := range b.n {
 		d := b.at(i)
 		if gone(d) {
-			b.bytes -= len(d.m.Payload.Data())
+			b.bytes -= weight(d.m)
 			continue
 		}
 		*b.at(left) = *d
@@ -192,7 +219,7 @@ func (b *backlog) drop(gone func(d *delivery) bool) {
 // pop takes it out.
 func (b *backlog) pop() {
 	d := &b.ring[b.head]
-	b.bytes -= len(d.m.Payload.Data())
+	b.bytes -= weight(d.m)
 	*d = delivery{}
 	b.head = (b.head + 1) & (len(b.ring) - 1)
 	if b.n--; b.n == 0 && len(b.ring) > keptFlight {

@@ -26,7 +26,7 @@ func (u *under) others() bool { return u.shared != nil && u.qos == 1 && u.m != n
 // handOver gives messages of groups to other members, and tells which were taken.
 func handOver(all []delivery) (taken []bool) {
 	for _, d := range all {
-		taken = append(taken, d.shared.Redeliver(d.m))
+		taken = append(taken, !expired(d.m) && d.shared.Redeliver(d.m)) // MQTT-3.3.2-5
 	}
 	return taken
 }

@@ -106,6 +106,7 @@ func (p *publication) shareable(m *bus.Message) ([]byte, error) {
 
 func (p *publication) free() {
 	if cap(p.scratch) <= 4<<10 {
+		p.fresh()
 		p.p = packet.Publish{}
 		p.template = [2]packet.Template{}
 		publications.Put(p)

@@ -27,6 +27,14 @@ func (c *conn) publisher() *publishing {
 	return c.publishing
 }
 
+// forget lets go of the last message, but for what topic aliases stand for.
+func (p *publishing) forget() {
+	if p != nil {
+		p.message.Reset()
+		p.publication = publication{}
+	}
+}
+
 // publish is one PUBLISH of the client. It returns how many got it.
 func (c *conn) publish(h packet.Header, body []byte) (receivers int, err error) {
 	p := c.publisher()
@@ -54,6 +62,9 @@ func (c *conn) publish(h packet.Header, body []byte) (receivers int, err error) 
 	}
 	reason, receivers, err := c.route(p, in)
 	if err != nil {
+		if in.QoS == 2 { // it was not published: when it is sent again, it is new
+			c.session.release(in.PacketID)
+		}
 		return 0, err
 	}
 	switch in.QoS {
@@ -77,7 +88,7 @@ func (c *conn) publish(h packet.Header, body []byte) (receivers int, err error) 
 func (c *conn) route(p *publishing, in *packet.Publish) (reason packet.ReasonCode, receivers int, err error) {
 	if in.Topic[0] == '$' {
 		if handled, reason, err := c.control(in); handled {
-			return c.verdict(reason, err, in.Topic)
+			return c.verdict(in, reason, err)
 		}
 	}
 	m := &p.message
@@ -88,13 +99,13 @@ func (c *conn) route(p *publishing, in *packet.Publish) (reason packet.ReasonCod
 	if props.Present != 0 {
 		m.Headers = bus.LazyHeaders(p.headers)
 		if props.Present.Has(packet.MessageExpiryInterval) {
-			m.Expires = time.Now().Add(seconds(props.MessageExpiryInterval)).UnixNano()
+			m.Expires = time.Now().Add(lifetime(props.MessageExpiryInterval)).UnixNano()
 		}
 	}
 	m.Prepare(memoKey{}, &p.publication)
 	receipt, err := c.session.peer.Publish(m)
 	if err != nil {
-		return c.verdict(publishCodes.Of(err), err, in.Topic)
+		return c.verdict(in, publishCodes.Of(err), err)
 	}
 	called := props.ResponseTopic != "" && c.call(in, m)
 	if receipt.Receivers == 0 && !called {
@@ -106,7 +117,7 @@ func (c *conn) route(p *publishing, in *packet.Publish) (reason packet.ReasonCod
 // verdict is what becomes of a message that was not published. Before version 5 a
 // refusal cannot be told (3.1.1: MQTT-3.3.5-2): the client is told that all is
 // well, or, where it may help to try again, disconnected.
-func (c *conn) verdict(reason packet.ReasonCode, err error, topic string) (packet.ReasonCode, int, error) {
+func (c *conn) verdict(in *packet.Publish, reason packet.ReasonCode, err error) (packet.ReasonCode, int, error) {
 	if err == nil {
 		return reason, 0, nil
 	}
@@ -114,9 +125,9 @@ func (c *conn) verdict(reason packet.ReasonCode, err error, topic string) (packe
 		return reason, 0, errLeft
 	}
 	c.server.count.rejected.Add(1)
-	c.log().Debug("a message was rejected", "topic", topic, "err", err)
+	c.log().Debug("a message was rejected", "topic", in.Topic, "err", err)
 	if c.version < packet.V5 {
-		if bus.KindOf(err) == bus.Unavailable || bus.KindOf(err) == bus.Full {
+		if in.QoS > 0 && (bus.KindOf(err) == bus.Unavailable || bus.KindOf(err) == bus.Full) {
 			return reason, 0, breach(packet.QuotaExceeded, "a message could not be kept: %v", err)
 		}
 		reason = packet.Success

@@ -155,10 +155,10 @@ func (c *conn) control(in *packet.Publish) (handled bool, reason packet.ReasonCo
 // are. The answer is published to the response topic with the caller's rights.
 func (c *conn) call(in *packet.Publish, m *bus.Message) bool {
 	s := c.session
-	if !s.peer.Callable(in.Topic) {
+	props := &in.Properties.MessageProperties
+	if reserved(props.ResponseTopic) || !s.peer.Callable(in.Topic) { // nobody publishes to the server's own topics by way of a service
 		return false
 	}
-	props := &in.Properties.MessageProperties
 	name, headers := strings.Clone(in.Topic), bus.MakeHeaders(m.Clone().Headers.List()...)
 	answerTo := strings.Clone(props.ResponseTopic)
 	var marks []bus.Header
@@ -168,7 +168,7 @@ func (c *conn) call(in *packet.Publish, m *bus.Message) bool {
 	args, qos := m.Payload.Keep(), in.QoS
 	timeout := c.server.config.CallTimeout
 	if props.MessageExpiryInterval > 0 {
-		timeout = min(timeout, seconds(props.MessageExpiryInterval))
+		timeout = min(timeout, lifetime(props.MessageExpiryInterval))
 	}
 	c.serve(timeout, func(ctx context.Context) {
 		result, err := s.peer.Call(ctx, name, args, dialect.CallOptions{Headers: headers})

@@ -44,13 +44,9 @@ type session struct {
 // attach gives the session its connection, which has been admitted. The connection
 // it had ends first. False when the session has ended.
 func (s *session) attach(c *conn, t *terms) bool {
-	s.mu.Lock()
-	if !s.claim() {
-		s.mu.Unlock()
+	if t.ack.SessionPresent && !s.claim() { // a new one is this connection's already
 		return false
 	}
-	s.changing = true
-	s.mu.Unlock()
 	alive := s.peer.Resume()
 	if alive {
 		s.peer.Will(t.will, t.willLife)
@@ -76,11 +72,15 @@ func (s *session) attach(c *conn, t *terms) bool {
 	return true
 }
 
-// claim waits until the session has no connection; one that it has ends. The caller
-// holds mu, which is given up meanwhile. False when the session has ended.
+// claim waits until the session has no connection and nobody deals with it, and
+// makes the caller the one who does; a connection that it has ends. False when the
+// session has ended.
 func (s *session) claim() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for !s.ended {
 		if s.conn.Load() == nil && !s.changing {
+			s.changing = true
 			return true
 		}
 		s.fence()
@@ -88,7 +88,7 @@ func (s *session) claim() bool {
 	return false
 }
 
-// nextChange is closed by settled, or by the end.
+// nextChange is closed by settled. The caller holds mu.
 func (s *session) nextChange() <-chan struct{} {
 	if s.changed == nil {
 		s.changed = make(chan struct{})
@@ -113,6 +113,15 @@ func (s *session) detach(c *conn) {
 		return
 	}
 	s.changing = true
+	last := s.expiry == 0 && !s.ended
+	s.mu.Unlock()
+	if c.clean {
+		s.peer.Will(nil, 0)
+	}
+	if last { // while it has its connection, so that what groups choose it for until then is handed over
+		s.leave()
+	}
+	s.mu.Lock()
 	s.conn.Store(nil)
 	s.wakeReplays()
 	s.provides.abandon()
@@ -121,13 +130,8 @@ func (s *session) detach(c *conn) {
 	s.mu.Unlock()
 
 	s.dropShared(handOver(shared))
-	if c.clean {
-		s.peer.Will(nil, 0)
-	}
 	switch {
 	case ended:
-	case expiry == 0:
-		s.leave()
 	default:
 		if delay == 0 {
 			s.peer.PublishWill() // MQTT-3.1.2-8

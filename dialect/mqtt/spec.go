@@ -41,7 +41,7 @@ type Config struct {
 	TopicAliases     int             `yaml:"topic_aliases" help:"Topic aliases of a version 5 connection, in each direction. 0 is none."`
 	MaxSessionExpiry time.Duration   `yaml:"max_session_expiry" help:"Longest time that a session waits for its client; version 5 clients are told. 0 is no limit."`
 	SessionMessages  int             `yaml:"session_messages" help:"Messages of QoS 1 and 2 that wait for one client; further ones are lost and counted."`
-	SessionBytes     config.Size     `yaml:"session_bytes" help:"Payload bytes of the messages that wait for one client."`
+	SessionBytes     config.Size     `yaml:"session_bytes" help:"Bytes of the messages that wait for one client: payloads, topics and headers; as much again may be sent to it and not acknowledged."`
 	CallTimeout      time.Duration   `yaml:"call_timeout" help:"How long a service may take to answer a client that sets no deadline."`
 	StatusInterval   time.Duration   `yaml:"status_interval" help:"How often $SYS topics are published while somebody subscribes to them. 0 does without."`
 	Grace            time.Duration   `yaml:"grace" help:"How long clients' queues may take to be flushed at shutdown."`

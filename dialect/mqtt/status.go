@@ -95,19 +95,26 @@ func (t *statusTree) publish() {
 	t.timer = time.AfterFunc(t.server.config.StatusInterval, t.publish)
 }
 
-// tell delivers the values that match to one filter, as if they were retained.
-func (t *statusTree) tell(f *filter) {
+// tell delivers the values that match to those filters that ask for them, as if they
+// were retained.
+func (t *statusTree) tell(filters []*filter) {
+	filters = slices.DeleteFunc(slices.Clone(filters), func(f *filter) bool { return !isStatus(f.text) })
+	if len(filters) == 0 {
+		return
+	}
 	t.mu.Lock()
 	var all []statusValue
 	if t.server.config.StatusInterval > 0 && t.join() {
 		all = t.values()
 	}
 	t.mu.Unlock()
-	for _, v := range all {
-		if f.sub.Pattern().Match(v.topic) {
-			m := &bus.Message{Topic: v.topic, Retain: true, Stored: true}
-			m.Payload.Set(payload.Text, []byte(v.text))
-			f.sub.Deliver(m)
+	for _, f := range filters {
+		for _, v := range all {
+			if f.sub.Pattern().Match(v.topic) {
+				m := &bus.Message{Topic: v.topic, Retain: true, Stored: true}
+				m.Payload.Set(payload.Text, []byte(v.text))
+				f.sub.Deliver(m)
+			}
 		}
 	}
 }

@@ -36,6 +36,7 @@ func (c *conn) subscribe(h packet.Header, body []byte) error {
 	if err := c.answer(func(dst []byte) []byte { return ack.AppendWithin(dst, c.version, c.limits) }); err != nil { // MQTT-3.8.4-1
 		return err
 	}
+	c.server.status.tell(replays)
 	for _, f := range replays {
 		c.replay(f)
 	}
@@ -57,14 +58,26 @@ func (c *conn) add(in *packet.Subscription, id uint32) (f *filter, isNew bool, e
 	if err := c.attach(f); err != nil {
 		return nil, false, err
 	}
-	s.mu.Lock()
-	s.filters.add(f)
-	s.overlap.Store(s.filters.overlap())
-	s.mu.Unlock()
+	if !s.list(f) {
+		return nil, false, bus.ErrClosed
+	}
 	if isStatus(f.text) {
 		s.server.status.watch()
 	}
 	return f, true, nil
+}
+
+// list adds a filter to those of the session. False when the session has ended
+// meanwhile, and the filter with it.
+func (s *session) list(f *filter) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return false
+	}
+	s.filters.add(f)
+	s.overlap.Store(s.filters.overlap())
+	return true
 }
 
 // attach gives a filter what it stands for.
@@ -103,65 +116,6 @@ func serviceOf(text string) (name string, ok bool) {
 		return name, true
 	}
 	return mapping.ParseRequestFilter(text)
-}
-
-// replay delivers what is kept for a filter: on this goroutine as far as there is
-// room, the rest on one of its own, so that the client's answers are read meanwhile.
-func (c *conn) replay(f *filter) {
-	if isStatus(f.text) {
-		c.server.status.tell(f)
-	}
-	next := c.session.peer.Replay(f.sub)
-	for c.session.hasRoom(c) {
-		if !next() {
-			return
-		}
-	}
-	c.replays.Go(func() {
-		for c.session.waitForRoom(c) && next() {
-			continue
-		}
-	})
-}
-
-// fullReplay is how many messages may wait in the backlog while a replay goes on.
-const fullReplay = 64
-
-func (s *session) hasRoom(c *conn) bool {
-	bytes, _ := c.out.Pending()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return bytes <= int(s.server.config.MaxQueue)/2 && s.backlog.n < fullReplay
-}
-
-// waitForRoom waits until there is room; false when the connection ends.
-func (s *session) waitForRoom(c *conn) bool {
-	for {
-		s.mu.Lock()
-		if s.conn.Load() != c {
-			s.mu.Unlock()
-			return false
-		}
-		if s.roomy == nil {
-			s.roomy = make(chan struct{})
-		}
-		roomy := s.roomy
-		s.mu.Unlock()
-		if s.hasRoom(c) {
-			return true
-		}
-		c.out.Kick()
-		c.out.NeedRoom()
-		<-roomy
-	}
-}
-
-// wakeReplays has them look again. The caller holds mu.
-func (s *session) wakeReplays() {
-	if s.roomy != nil {
-		close(s.roomy)
-		s.roomy = nil
-	}
 }
 
 // unsubscribe is UNSUBSCRIBE.

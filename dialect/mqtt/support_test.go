@@ -37,6 +37,7 @@ type options struct {
 	broker broker.Options
 	config func(*mqtt.Config)
 	log    slog.Handler
+	port   func(dialect.Port) dialect.Port // what stands between the dialect and the broker
 }
 
 func serve(t testing.TB, o options) *place {
@@ -56,7 +57,11 @@ func serve(t testing.TB, o options) *place {
 	if o.log != nil {
 		log = slog.New(o.log)
 	}
-	d, err := c.Open(dialect.Env{Port: b, Log: log, Counter: b.Counters().Group("mqtt"), Version: "test"})
+	port := dialect.Port(b)
+	if o.port != nil {
+		port = o.port(b)
+	}
+	d, err := c.Open(dialect.Env{Port: port, Log: log, Counter: b.Counters().Group("mqtt"), Version: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
