@@ -18,6 +18,10 @@ var (
 	errTooLarge   = fmt.Errorf("%w: it is above the client's maximum packet size", errUnwritable)
 )
 
+// errNoID is why a message waits: the oldest that is not acknowledged was sent
+// 65,534 others ago, so that its identifier is the next.
+var errNoID = errors.New("no packet identifier is free")
+
 // sharedPayload is from where a payload is not copied for each of its receivers.
 const sharedPayload = 32 << 10
 
@@ -156,7 +160,7 @@ func (s *session) sendSafe(c *conn, m *bus.Message, d *delivery) (kick bool) {
 	}
 	kick, err := s.launch(c, m, d)
 	switch {
-	case errors.Is(err, carrier.ErrFull):
+	case errors.Is(err, carrier.ErrFull), errors.Is(err, errNoID):
 		s.wait(m, d)
 	case errors.Is(err, errUnwritable):
 		s.unwritable(m, err)
@@ -169,7 +173,7 @@ func (s *session) sendSafe(c *conn, m *bus.Message, d *delivery) (kick bool) {
 func (s *session) launch(c *conn, m *bus.Message, d *delivery) (kick bool, err error) {
 	id, ok := s.flight.add(*d) // MQTT-2.2.1-4
 	if !ok {
-		return false, carrier.ErrFull // the oldest message has waited for 65,534 others
+		return false, errNoID
 	}
 	kick, err = c.write(m, d, id, false)
 	if errors.Is(err, carrier.ErrFull) || errors.Is(err, errUnwritable) {
@@ -219,6 +223,9 @@ func (s *session) pump(c *conn) (kick bool) {
 			k, err = s.launch(c, m, &d)
 		}
 		kick = kick || k
+		if errors.Is(err, errNoID) {
+			break // until the oldest is acknowledged
+		}
 		if errors.Is(err, carrier.ErrFull) {
 			c.out.NeedRoom()
 			return kick

@@ -128,10 +128,15 @@ func (c *conn) replay(f *filter) {
 const fullReplay = 64
 
 func (s *session) hasRoom(c *conn) bool {
-	bytes, _ := c.out.Pending()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return bytes <= int(s.server.config.MaxQueue)/2 && s.backlog.n < fullReplay
+	return s.backlog.n < fullReplay && !c.behind()
+}
+
+// behind tells whether the outbox is as full as a replay may make it.
+func (c *conn) behind() bool {
+	bytes, _ := c.out.Pending()
+	return bytes > int(c.server.config.MaxQueue)/2
 }
 
 // waitForRoom waits until there is room; false when the connection ends.
@@ -151,7 +156,9 @@ func (s *session) waitForRoom(c *conn) bool {
 			return true
 		}
 		c.out.Kick()
-		c.out.NeedRoom()
+		if c.behind() { // otherwise it is the backlog, which tells when it gets shorter
+			c.out.NeedRoom()
+		}
 		<-roomy
 	}
 }
