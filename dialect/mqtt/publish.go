@@ -54,6 +54,9 @@ func (c *conn) publish(h packet.Header, body []byte) (receivers int, err error) 
 	}
 	reason, receivers, err := c.route(p, in)
 	if err != nil {
+		if in.QoS == 2 { // it was not published: when it comes again it is new
+			c.session.release(in.PacketID)
+		}
 		return 0, err
 	}
 	switch in.QoS {
