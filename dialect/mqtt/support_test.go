@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"omnibus/broker"
+	"omnibus/bus"
 	"omnibus/carrier"
 	"omnibus/dialect"
 	"omnibus/dialect/mqtt"
@@ -98,6 +99,15 @@ func (p *place) close() {
 	defer cancel()
 	if err := p.broker.Close(ctx); err != nil {
 		p.t.Errorf("closing the broker: %v", err)
+	}
+}
+
+// listenTo calls f for every message, on the goroutine that publishes.
+func (p *place) listenTo(pattern string, f func(topic string)) {
+	p.t.Helper()
+	handle := func(_ context.Context, e bus.Event[[]byte]) { f(e.Topic) }
+	if _, err := bus.Subscribe(p.broker.Bus(""), pattern, handle, bus.Direct()); err != nil {
+		p.t.Fatal(err)
 	}
 }
 
