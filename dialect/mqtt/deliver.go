@@ -100,6 +100,11 @@ func (s *session) send(m *bus.Message, d *delivery) {
 		return
 	}
 	s.mu.Lock()
+	if s.ended && d.shared != nil { // it has handed over what it had, and was chosen before
+		s.mu.Unlock()
+		d.shared.Redeliver(m)
+		return
+	}
 	c := s.conn.Load()
 	kick := s.sendSafe(c, m, d)
 	s.mu.Unlock()
@@ -150,7 +155,7 @@ func (s *session) unwritable(m *bus.Message, err error) {
 // sendSafe is send for QoS 1 and 2. The caller holds mu; the connection may be nil.
 func (s *session) sendSafe(c *conn, m *bus.Message, d *delivery) (kick bool) {
 	if c == nil || s.backlog.n > 0 || s.flight.old > 0 || s.flight.open >= c.window { // MQTT-3.3.4-9
-		if c != nil || s.expiry > 0 {
+		if c != nil || s.expiry > 0 || d.shared != nil { // what is shared is handed over when the session ends
 			s.wait(m, d)
 		}
 		return false
