@@ -94,6 +94,9 @@ func (m *Message) Reset() {
 	m.Topic, m.ID, m.Origin, m.Headers = "", "", nil, Headers{}
 	m.QoS, m.Retain, m.Stored, m.Expires, m.kept, m.Batch = 0, false, false, 0, nil, nil
 	m.Payload.Set(payload.Empty, nil)
+	if m.own != nil {
+		m.own.outdate() // what was prepared, if it was then not published
+	}
 }
 
 // Header is one item of metadata. Keys may repeat. A value that is not text

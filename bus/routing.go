@@ -37,10 +37,15 @@ func (m *Message) finish() {
 		f.Routed(m)
 	}
 	r.after = r.after[:0]
+	r.outdate()
+	m.route = nil
+}
+
+// outdate makes all memos left-overs.
+func (r *routing) outdate() {
 	for i := range r.memos {
 		r.memos[i].current = false
 	}
-	m.route = nil
 }
 
 // Memo returns what SetMemo was given for the key. current tells that it was

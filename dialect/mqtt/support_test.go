@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"omnibus/broker"
+	"omnibus/bus"
 	"omnibus/carrier"
 	"omnibus/dialect"
 	"omnibus/dialect/mqtt"
@@ -28,6 +29,7 @@ type place struct {
 	t       testing.TB
 	broker  *broker.Broker
 	network carrier.Memory
+	address net.Addr // of the real socket, if there is one
 	stop    context.CancelFunc
 	ended   chan error
 }
@@ -37,7 +39,9 @@ type options struct {
 	broker broker.Options
 	config func(*mqtt.Config)
 	log    slog.Handler
-	port   func(dialect.Port) dialect.Port // what stands between the dialect and the broker
+	port   func(dialect.Port) dialect.Port   // what stands between the dialect and the broker
+	socket bool                              // serve on a TCP socket of this machine instead
+	wrap   func(l net.Listener) net.Listener // what is between the server and its connections
 }
 
 func serve(t testing.TB, o options) *place {
@@ -69,6 +73,16 @@ func serve(t testing.TB, o options) *place {
 	ctx, stop := context.WithCancel(context.Background())
 	p.stop = stop
 	l, ws := p.network.Listen("mqtt"), p.network.Listen("websocket")
+	if o.socket {
+		var config net.ListenConfig
+		if l, err = config.Listen(ctx, "tcp", "127.0.0.1:0"); err != nil {
+			t.Fatal(err)
+		}
+		p.address = l.Addr()
+	}
+	if o.wrap != nil {
+		l = o.wrap(l)
+	}
 	go func() {
 		ended := make(chan error, 1)
 		go func() { ended <- mqtt.ServeWebSocketOn(ctx, d, ws) }()
@@ -93,6 +107,15 @@ func (p *place) close() {
 	}
 }
 
+// listenTo calls f for every message, on the goroutine that publishes.
+func (p *place) listenTo(pattern string, f func(topic string)) {
+	p.t.Helper()
+	handle := func(_ context.Context, e bus.Event[[]byte]) { f(e.Topic) }
+	if _, err := bus.Subscribe(p.broker.Bus(""), pattern, handle, bus.Direct()); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
 func (p *place) counter(name string) int64 {
 	return p.broker.Counters().Snapshot()["mqtt"][name]
 }
@@ -109,6 +132,10 @@ type client struct {
 func (p *place) dial(v packet.Version) *client {
 	p.t.Helper()
 	c, err := p.network.Dial(context.Background(), "mqtt")
+	if p.address != nil {
+		var d net.Dialer
+		c, err = d.DialContext(context.Background(), p.address.Network(), p.address.String())
+	}
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -195,6 +222,68 @@ func (c *client) ack(t packet.Type) (a packet.Ack) {
 	c.t.Helper()
 	c.expect(t, &a)
 	return a
+}
+
+func (c *client) disconnect() (d packet.Disconnect) {
+	c.t.Helper()
+	c.expect(packet.DISCONNECT, &d)
+	return d
+}
+
+// put publishes; the identifier counts only above QoS 0.
+func (c *client) put(qos byte, id uint16, topic, text string, change ...func(*packet.Publish)) {
+	c.t.Helper()
+	c.send(c.message(qos, id, topic, text, change...))
+}
+
+// message is the packet that put sends.
+func (c *client) message(qos byte, id uint16, topic, text string, change ...func(*packet.Publish)) []byte {
+	p := packet.Publish{Topic: topic, Payload: []byte(text), QoS: qos, PacketID: id}
+	for _, f := range change {
+		f(&p)
+	}
+	return p.Append(nil, c.v)
+}
+
+// acknowledge sends one of the packets that answer.
+func (c *client) acknowledge(t packet.Type, id uint16) {
+	c.t.Helper()
+	c.send(packet.AppendAck(nil, t, id, packet.Success, c.v))
+}
+
+// wants reads messages and checks them, "topic=payload".
+func (c *client) wants(all ...string) {
+	c.t.Helper()
+	for _, want := range all {
+		if p := c.publish(); p.Topic+"="+string(p.Payload) != want {
+			c.t.Fatalf("got %s=%s, want %s", p.Topic, p.Payload, want)
+		}
+	}
+}
+
+// leave says goodbye and waits for the end.
+func (c *client) leave() {
+	c.t.Helper()
+	c.send((&packet.Disconnect{}).Append(nil, c.v))
+	c.closed()
+}
+
+// cut ends the connection without a word.
+func (c *client) cut() { _ = c.c.Close() }
+
+// eventually waits for what happens on another goroutine.
+func eventually(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !is(); time.Sleep(time.Millisecond) { // real time: outside of bubbles nothing tells
+		if time.Now().After(end) {
+			t.Fatalf("%s: it never happened", what)
+		}
+	}
+}
+
+// persistent keeps the session for so many seconds.
+func persistent(seconds uint32) func(*packet.Connect) {
+	return func(c *packet.Connect) { c.CleanStart, c.Properties.SessionExpiryInterval = false, seconds }
 }
 
 // subscribe subscribes with one QoS.
