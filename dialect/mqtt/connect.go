@@ -41,12 +41,15 @@ func (c *conn) connect() error {
 	}
 	var p packet.Connect
 	err = p.Decode(h, body)
-	c.version = min(p.Version, packet.V5)
+	c.version = p.Version
 	if err == nil {
 		err = c.judge(&p)
 	}
 	if err != nil {
 		fault, _ := errors.AsType[*packet.Error](err)
+		if fault.Reason == packet.UnsupportedProtocolVersion { // 3.1.1: MQTT-3.1.2-2, in the form that it knows
+			c.version = packet.V311
+		}
 		if p.Version != 0 { // something like MQTT is spoken
 			c.refuse(fault.Reason, fault.Text)
 		}
