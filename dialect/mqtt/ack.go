@@ -29,13 +29,12 @@ func (c *conn) arrived(a *packet.Ack) error {
 	s.mu.Lock()
 	u := s.flight.find(a.PacketID)
 	reason := packet.Success
-	kick := false
 	switch {
 	case u == nil || u.qos != 2:
 		reason = packet.PacketIdentifierNotFound
 	case a.Reason.Failed(): // 4.3.3: the message is done
 		s.flight.end(u)
-		kick = s.pump(c)
+		kick := s.pump(c)
 		s.mu.Unlock()
 		if kick {
 			c.batch.Add(c.out)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"slices"
 	"strings"
 	"time"
 
@@ -232,7 +233,7 @@ func (s *session) tell(topic string, data []byte) {
 		o := f.options.Load()
 		wanted = true
 		d.qos = max(d.qos, o.qos)
-		d.ids = append(d.ids[:len(d.ids):len(d.ids)], o.ids...)
+		d.ids = append(slices.Clip(d.ids), o.ids...)
 	})
 	s.mu.Unlock()
 	if wanted {
