@@ -44,17 +44,20 @@ func TestWhatWaitsForAnAbsentClientIsBounded(t *testing.T) {
 		{
 			"by number", func(c *mqtt.Config) { c.SessionMessages = 3 },
 			[]string{"1", "2", "3", "4", "5"},
-			[]string{"1", "2", "3"}, 2,
+			[]string{"1", "2", "3"},
+			2,
 		},
 		{
 			"by bytes, of the topic too", func(c *mqtt.Config) { c.SessionBytes = 8 },
 			[]string{"11", "22", "33", "4", "5"},
-			[]string{"11", "22", "4"}, 2,
+			[]string{"11", "22", "4"},
+			2,
 		},
 		{
 			"but for one message of any size", func(c *mqtt.Config) { c.SessionBytes = 5 },
 			[]string{"123456789", "1"},
-			[]string{"123456789"}, 1,
+			[]string{"123456789"},
+			1,
 		},
 		{"not at all otherwise", func(*mqtt.Config) {}, []string{"1", "2"}, []string{"1", "2"}, 0},
 	} {

@@ -270,8 +270,8 @@ func TestCallsEndWithTheirConnection(t *testing.T) {
 			c.put(0, 0, in, "", answerTo("answers", "m"))
 			synctest.Wait() // the service runs
 			c.cut()
-			if <-ended; time.Since(began) != 0 {
-				t.Errorf("the call of %s went on for %v", in, time.Since(began))
+			if err := <-ended; time.Since(began) != 0 {
+				t.Errorf("the call of %s went on for %v: %v", in, time.Since(began), err)
 			}
 		}
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -269,8 +270,13 @@ func TestWhatAReturnDoesToAWillThatWaits(t *testing.T) {
 func TestWillsArePublishedAtShutdown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := serve(t, options{})
+		var mu sync.Mutex
 		var got []string
-		p.listenTo("w/#", func(topic string) { got = append(got, topic) })
+		p.listenTo("w/#", func(topic string) {
+			mu.Lock()
+			defer mu.Unlock()
+			got = append(got, topic)
+		})
 		p.connect(packet.V5, "1", will("w/1", "gone", 0))
 		p.connect(packet.V5, "2", persistent(100), will("w/2", "gone", 0))
 		p.connect(packet.V5, "3", persistent(100), will("w/3", "gone", 50)) // its session ends with the broker

@@ -144,8 +144,7 @@ func TestNothingOfAGroupIsLost(t *testing.T) {
 				random := rand.New(rand.NewPCG(seed, 3))
 				p := serve(t, options{config: func(c *mqtt.Config) { c.MaxInflight = 1 + random.IntN(10) }})
 				seen := make(map[string]int)
-				stays := &taker{unreleased: map[uint16]bool{}}
-				stays.party = party{p: p, v: packet.V5, id: "stays", random: random}
+				stays := party{p: p, v: packet.V5, id: "stays", random: random}
 				var there *client
 				for there == nil {
 					if there = stays.join(true); there != nil {

@@ -107,7 +107,7 @@ func (p *place) close() {
 	}
 }
 
-// listenTo calls f for every message, on the goroutine that publishes.
+// listenTo calls f for every message, on the goroutines that publish.
 func (p *place) listenTo(pattern string, f func(topic string)) {
 	p.t.Helper()
 	handle := func(_ context.Context, e bus.Event[[]byte]) { f(e.Topic) }
@@ -180,7 +180,11 @@ func (c *client) read() (packet.Header, []byte, error) {
 			c.in.Discard(n)
 			return h, body, nil
 		}
-		if err := c.in.Fill(1); err != nil {
+		need, err := packet.Length(c.in.Bytes(), 0)
+		if err != nil {
+			return h, nil, err
+		}
+		if err := c.in.Fill(need); err != nil {
 			return h, nil, err
 		}
 	}
@@ -270,16 +274,6 @@ func (c *client) leave() {
 
 // cut ends the connection without a word.
 func (c *client) cut() { _ = c.c.Close() }
-
-// eventually waits for what happens on another goroutine.
-func eventually(t testing.TB, what string, is func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !is(); time.Sleep(time.Millisecond) { // real time: outside of bubbles nothing tells
-		if time.Now().After(end) {
-			t.Fatalf("%s: it never happened", what)
-		}
-	}
-}
 
 // persistent keeps the session for so many seconds.
 func persistent(seconds uint32) func(*packet.Connect) {
