@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"omnibus/auth"
@@ -26,13 +27,13 @@ func isStatus(topic string) bool { return strings.HasPrefix(topic, statusPrefix)
 // somebody subscribes to it. Nothing of it is retained: who subscribes is told at
 // once. What it tells is the answer of the service omnibus.status.
 type statusTree struct {
-	server *server
+	server   *server
+	watchers atomic.Int64
 
-	mu       sync.Mutex
-	ended    bool
-	watchers int
-	peer     dialect.Peer // nil until somebody watches
-	timer    *time.Timer
+	mu    sync.Mutex // held while it publishes
+	ended bool
+	peer  dialect.Peer // nil until somebody watches
+	timer *time.Timer
 }
 
 // watch counts one who subscribes.
@@ -42,20 +43,18 @@ func (t *statusTree) watch() {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.watchers++
+	t.watchers.Add(1)
 	if t.timer == nil && t.join() {
 		t.timer = time.AfterFunc(t.server.config.StatusInterval, t.publish)
 	}
 }
 
-// unwatch counts some who do no longer.
+// unwatch counts some who do no longer. It takes no lock: a session may end while it
+// is told.
 func (t *statusTree) unwatch(n int) {
-	if n == 0 || t.server.config.StatusInterval <= 0 {
-		return
+	if t.server.config.StatusInterval > 0 {
+		t.watchers.Add(int64(-n))
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.watchers -= n
 }
 
 // join makes the tree a peer. The caller holds mu.
@@ -81,7 +80,7 @@ func (t *statusTree) publish() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.timer = nil
-	if t.ended || t.watchers <= 0 {
+	if t.ended || t.watchers.Load() <= 0 {
 		return
 	}
 	for _, v := range t.values() {
