@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -65,6 +66,10 @@ func need(t *testing.T, program string) string {
 	return path
 }
 
+// missing remembers by module why an interpreter cannot import it: finding out
+// takes long, and most tests ask.
+var missing sync.Map
+
 // python returns an interpreter that has a module, or skips.
 func python(t *testing.T, module string) string {
 	t.Helper()
@@ -72,8 +77,16 @@ func python(t *testing.T, module string) string {
 	if path == "" {
 		path = need(t, "python3")
 	}
-	if out, err := exec.Command(path, "-c", "import "+module).CombinedOutput(); err != nil {
-		t.Skipf("%s has no module %s (OMNIBUS_E2E_PYTHON names one that has): %s", path, module, lastLine(string(out)))
+	why, known := missing.Load(module)
+	if !known {
+		why = ""
+		if out, err := exec.Command(path, "-c", "import "+module).CombinedOutput(); err != nil {
+			why = lastLine(string(out))
+		}
+		missing.Store(module, why)
+	}
+	if why != "" {
+		t.Skipf("%s has no module %s (OMNIBUS_E2E_PYTHON names one that has): %s", path, module, why)
 	}
 	return path
 }
@@ -176,7 +189,8 @@ func run(t *testing.T, name string, args ...string) (string, error) {
 
 // broker is a broker with every standard dialect on free ports.
 type broker struct {
-	web, mycroft string // URLs
+	web, mycroft string            // URLs
+	mqtt         map[string]string // URLs by their scheme
 	bus          *bus.Bus
 }
 
@@ -186,12 +200,17 @@ func (b broker) mycroftAddress() []string {
 	return strings.Split(hostPort, ":")
 }
 
+// freePorts are the settings that have every dialect listen where nobody does.
+var freePorts = []string{
+	"web.listen=127.0.0.1:0", "mycroft.listen=127.0.0.1:0", "mqtt.listen=127.0.0.1:0", "mqtt.websocket.listen=127.0.0.1:0", "mqtt.tls.listen=127.0.0.1:0",
+}
+
 // serveHere starts a broker in the test's own process, so that Go functions
 // take part.
 func serveHere(t *testing.T, set ...string) broker {
 	t.Helper()
 	s := app.Defaults(std.All())
-	for _, kv := range append([]string{"web.listen=127.0.0.1:0", "mycroft.listen=127.0.0.1:0"}, set...) {
+	for _, kv := range append(slices.Clone(freePorts), set...) {
 		k, v, _ := strings.Cut(kv, "=")
 		if err := s.Set(k, v); err != nil {
 			t.Fatal(err)
@@ -206,12 +225,7 @@ func serveHere(t *testing.T, set ...string) broker {
 	}
 	b := broker{bus: a.Broker().Bus("")}
 	for _, x := range a.Addresses() {
-		switch x.Dialect {
-		case "web":
-			b.web = x.URL
-		case "mycroft":
-			b.mycroft = x.URL
-		}
+		b.listensAt(x.Dialect, x.URL)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -225,18 +239,35 @@ func serveHere(t *testing.T, set ...string) broker {
 	return b
 }
 
+// listensAt notes an address.
+func (b *broker) listensAt(dialect, url string) {
+	switch dialect {
+	case "web":
+		b.web = url
+	case "mycroft":
+		b.mycroft = url
+	case "mqtt":
+		if b.mqtt == nil {
+			b.mqtt = map[string]string{}
+		}
+		scheme, _, _ := strings.Cut(url, "://")
+		b.mqtt[scheme] = url
+	}
+}
+
 // serveProcess starts the program as people do, on free ports.
 func serveProcess(t *testing.T, args ...string) (broker, *process) {
 	t.Helper()
-	p := start(t, omnibus(t), append([]string{"serve", "--web", "127.0.0.1:0", "--mycroft", "127.0.0.1:0"}, args...)...)
+	all := []string{"serve"}
+	for _, setting := range freePorts {
+		all = append(all, "--set", setting)
+	}
+	p := start(t, omnibus(t), append(all, args...)...)
+	p.expect(t, "is running")
 	var b broker
-	for b.web == "" || b.mycroft == "" {
-		fields := strings.Fields(p.expect(t, "://"))
-		switch fields[0] {
-		case "web":
-			b.web = fields[1]
-		case "mycroft":
-			b.mycroft = fields[1]
+	for line := p.expect(t, ""); !strings.Contains(line, "Try next"); line = p.expect(t, "") {
+		if fields := strings.Fields(line); len(fields) == 2 {
+			b.listensAt(fields[0], fields[1])
 		}
 	}
 	return b, p
