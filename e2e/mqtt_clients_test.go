@@ -121,7 +121,7 @@ func TestSessionOfMQTTClientWaitsForIt(t *testing.T) {
 			publisher.publish(t, mqttMessage{Topic: topic, Payload: "one", QoS: 1})
 			publisher.publish(t, mqttMessage{Topic: topic, Payload: "two", QoS: 1})
 			publisher.publish(t, mqttMessage{Topic: topic, Payload: "three", QoS: 2}) // last: order is kept within a QoS
-			if c.library == "mosquitto" { // does not tell whether the session was there
+			if c.library == "mosquitto" {                                             // does not tell whether the session was there
 				p = c.connect(t, how)
 				p.subscribe(t, 2, topic)
 			} else {

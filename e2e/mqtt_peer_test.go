@@ -60,7 +60,7 @@ type mqttHow struct {
 	// use them itself.
 	Aliases       int  `json:"aliases,omitempty"`
 	AssignAliases bool `json:"assignAliases,omitempty"`
-	Inflight      int  `json:"inflight,omitempty"` // Paho only
+	Inflight      int  `json:"inflight,omitempty"` // messages of a flood that are not acknowledged
 }
 
 // mqttMessage is a message as it was received, or as it is to be published.
@@ -211,7 +211,7 @@ func (s *mqttScript) event(t *testing.T, kind string) mqttEvent {
 		switch e.Event {
 		case kind:
 			return e
-		case "error":
+		case "error", "disconnected":
 			t.Fatalf("waiting for %q: the client says %s", kind, line)
 		}
 		s.early[e.Event] = append(s.early[e.Event], e)
