@@ -11,15 +11,15 @@ import (
 
 func TestMQTTAndMycroftClientsHearEachOther(t *testing.T) {
 	t.Parallel()
-	b, _ := serveProcess(t)
+	b, _ := serveMQTT(t)
 	for flavour, module := range pythonClients {
 		t.Run(flavour, func(t *testing.T) {
 			interpreter := python(t, module)
 			eachMQTT(t, []mqttClient{mqttClients[1], mqttClients[4], mqttClients[5]}, func(t *testing.T, c mqttClient) {
 				heard, said := flavour+".heard."+c.name(), flavour+".said."+c.name()
-				p := c.connect(t, mqttHow{URL: b.mqtt["mqtt"], Clean: true})
+				p := c.connect(t, mqttHow{URL: b.urls["mqtt"], Clean: true})
 				p.subscribe(t, 1, said)
-				skill := startMycroft(t, interpreter, flavour, b)
+				skill := startMycroft(t, interpreter, flavour, b.broker)
 				skill.write(t, "on "+heard)
 				skill.expect(t, "listening")
 				skill.write(t, "emit "+said+` {"by": "mycroft"}`)
@@ -43,10 +43,10 @@ func (c mqttClient) name() string {
 func TestMQTTClientsAndCurlHearEachOther(t *testing.T) {
 	t.Parallel()
 	curl := need(t, "curl")
-	b, _ := serveProcess(t)
+	b, _ := serveMQTT(t)
 	eachMQTT(t, mqttClients, func(t *testing.T, c mqttClient) {
 		topic := "room/" + c.name()
-		p := c.connect(t, mqttHow{URL: b.mqtt["mqtt"], Clean: true})
+		p := c.connect(t, mqttHow{URL: b.urls["mqtt"], Clean: true})
 		p.subscribe(t, 1, topic)
 		if out, err := run(t, curl, "-sS", "--fail-with-body", "-d", `{"by":"curl"}`, b.web+"/topics/"+topic); err != nil {
 			t.Fatalf("%v: %s", err, out)
@@ -68,7 +68,7 @@ func TestMQTTClientsAndCurlHearEachOther(t *testing.T) {
 
 // callByCurl has curl call a service while answer plays its part, and returns
 // what curl printed.
-func callByCurl(t *testing.T, b broker, service, args string, answer func()) string {
+func callByCurl(t *testing.T, b mqttBroker, service, args string, answer func()) string {
 	t.Helper()
 	p := start(t, need(t, "curl"), "-sS", "-w", "\nstatus %{http_code}\n", "-d", args, b.web+"/rpc/"+service)
 	answer()
@@ -82,10 +82,10 @@ func callByCurl(t *testing.T, b broker, service, args string, answer func()) str
 func TestCurlCallsServiceOfMQTT5Client(t *testing.T) {
 	t.Parallel()
 	need(t, "curl")
-	b, _ := serveProcess(t)
+	b, _ := serveMQTT(t)
 	eachMQTT(t, mqttClients5, func(t *testing.T, c mqttClient) {
 		service := "sum/" + c.library
-		provider, _ := c.script(t, mqttHow{URL: b.mqtt["mqtt"], Clean: true})
+		provider, _ := c.script(t, mqttHow{URL: b.urls["mqtt"], Clean: true})
 		provider.subscribe(t, 1, "$service/"+service)
 		// It answers where the request says.
 		answer := func(wantArgs string, with mqttMessage) func() {
@@ -116,10 +116,10 @@ func TestCurlCallsServiceOfMQTT5Client(t *testing.T) {
 func TestCurlCallsServiceByRequestTopics(t *testing.T) {
 	t.Parallel()
 	need(t, "curl")
-	b, _ := serveProcess(t)
+	b, _ := serveMQTT(t)
 	eachMQTT(t, mqttClients[3:], func(t *testing.T, c mqttClient) {
 		service := "sum/" + c.name()
-		provider, _ := c.script(t, mqttHow{URL: b.mqtt["mqtt"], Clean: true})
+		provider, _ := c.script(t, mqttHow{URL: b.urls["mqtt"], Clean: true})
 		provider.subscribe(t, 1, "$request/+/"+service)
 		// It answers under the first of two topics, with the request's id.
 		answer := func(kind, payload string) func() {
@@ -147,20 +147,20 @@ func TestCurlCallsServiceByRequestTopics(t *testing.T) {
 func TestMQTTClientsCallServices(t *testing.T) {
 	t.Parallel()
 	interpreter := python(t, "json")
-	b, _ := serveProcess(t, "--set", "mycroft.services=[sum.up]")
+	b, _ := serveMQTT(t, "--set", "mycroft.services=[sum.up]")
 	command := start(t, omnibus(t), "expose", "-b", b.web, "add", "--", interpreter, "-c", "import json,sys; print(sum(json.load(sys.stdin)))")
 	command.expect(t, "exposing add")
 	for _, service := range []string{"add", "sum.up"} {
 		t.Run(service, func(t *testing.T) {
 			want := "3"
 			if service == "sum.up" {
-				skill := startMycroft(t, python(t, pythonClients["mycroft"]), "mycroft", b)
+				skill := startMycroft(t, python(t, pythonClients["mycroft"]), "mycroft", b.broker)
 				skill.write(t, "answer sum.up")
 				skill.expect(t, "answering")
 			}
 			t.Run("by response topic", func(t *testing.T) {
 				eachMQTT(t, mqttClients5, func(t *testing.T, c mqttClient) {
-					p, _ := c.script(t, mqttHow{URL: b.mqtt["mqtt"], Clean: true})
+					p, _ := c.script(t, mqttHow{URL: b.urls["mqtt"], Clean: true})
 					answers := "answers/" + service + "/" + c.library
 					p.subscribe(t, 1, answers)
 					for n := range 3 {
@@ -175,7 +175,7 @@ func TestMQTTClientsCallServices(t *testing.T) {
 			})
 			t.Run("by request topics", func(t *testing.T) {
 				eachMQTT(t, mqttClients[3:], func(t *testing.T, c mqttClient) {
-					p, _ := c.script(t, mqttHow{URL: b.mqtt["mqtt"], Clean: true})
+					p, _ := c.script(t, mqttHow{URL: b.urls["mqtt"], Clean: true})
 					id := c.name()
 					p.subscribe(t, 1, "$response/"+id, "$error/"+id)
 					p.publish(t, mqttMessage{Topic: "$request/" + id + "/" + service, Payload: "[1,2]", QoS: 1})
@@ -197,10 +197,10 @@ func TestMQTTClientsCallServices(t *testing.T) {
 func TestMosquittoCallsServiceByResponseTopic(t *testing.T) {
 	t.Parallel()
 	caller, interpreter := need(t, "mosquitto_rr"), python(t, "json")
-	b, _ := serveProcess(t)
+	b, _ := serveMQTT(t)
 	command := start(t, omnibus(t), "expose", "-b", b.web, "add", "--", interpreter, "-c", "import json,sys; print(sum(json.load(sys.stdin)))")
 	command.expect(t, "exposing add")
-	m := newMosquitto(t, mqttHow{URL: b.mqtt["mqtt"], Version: "5"})
+	m := newMosquitto(t, mqttHow{URL: b.urls["mqtt"], Version: "5"})
 	out, err := run(t, caller, append(m.args(t), "-t", "add", "-e", "answers/rr", "-m", "[20,22]", "-q", "1")...)
 	if err != nil || strings.TrimSpace(out) != "42" {
 		t.Errorf("it printed %q (%v)", out, err)

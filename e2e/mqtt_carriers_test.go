@@ -19,22 +19,22 @@ func TestMQTTClientsConnectByEveryCarrier(t *testing.T) {
 	t.Parallel()
 	pki := newPKI(t)
 	socket := filepath.Join(shortTempDir(t), "mqtt.sock")
-	plain, _ := serveProcess(t, "--set", "mqtt.unix="+socket, "--set", "mqtt.tls.cert="+pki.cert, "--set", "mqtt.tls.key="+pki.key)
-	secure, _ := serveProcess(t, "--set", "mqtt.websocket.tls.cert="+pki.cert, "--set", "mqtt.websocket.tls.key="+pki.key)
+	plain, _ := serveMQTT(t, "--set", "mqtt.unix="+socket, "--set", "mqtt.tls.cert="+pki.cert, "--set", "mqtt.tls.key="+pki.key)
+	secure, _ := serveMQTT(t, "--set", "mqtt.websocket.tls.cert="+pki.cert, "--set", "mqtt.websocket.tls.key="+pki.key)
 	libraries := mqttClients[3:] // mosquitto has no WebSocket
 	for _, carrier := range []struct {
 		name    string
 		url     string
 		clients []mqttClient
 	}{
-		{"tls", plain.mqtt["mqtts"], mqttClients},
-		{"websocket", plain.mqtt["ws"], libraries},
-		{"websocket over tls", secure.mqtt["wss"], libraries},
-		{"unix socket", plain.mqtt["mqtt+unix"], mqttClients[:3]},
+		{"tls", plain.urls["mqtts"], mqttClients},
+		{"websocket", plain.urls["ws"], libraries},
+		{"websocket over tls", secure.urls["wss"], libraries},
+		{"unix socket", plain.urls["mqtt+unix"], mqttClients[:3]},
 	} {
 		t.Run(carrier.name, func(t *testing.T) {
 			if carrier.url == "" {
-				t.Fatalf("the broker does not listen there: %v, %v", plain.mqtt, secure.mqtt)
+				t.Fatalf("the broker does not listen there: %v, %v", plain.urls, secure.urls)
 			}
 			eachMQTT(t, carrier.clients, func(t *testing.T, c mqttClient) {
 				topic := topicOf(t, "carried")
@@ -52,8 +52,8 @@ func TestMQTTClientsConnectByEveryCarrier(t *testing.T) {
 func TestMQTTClientsRefuseServerOfUnknownAuthority(t *testing.T) {
 	t.Parallel()
 	pki, other := newPKI(t), newPKI(t)
-	b, _ := serveProcess(t, "--set", "mqtt.tls.cert="+pki.cert, "--set", "mqtt.tls.key="+pki.key)
-	m := newMosquitto(t, mqttHow{URL: b.mqtt["mqtts"], CA: other.authority, Version: "5"})
+	b, _ := serveMQTT(t, "--set", "mqtt.tls.cert="+pki.cert, "--set", "mqtt.tls.key="+pki.key)
+	m := newMosquitto(t, mqttHow{URL: b.urls["mqtts"], CA: other.authority, Version: "5"})
 	mqttClients[0].need(t)
 	if out, err := run(t, "mosquitto_pub", append(m.args(t), "-t", "a", "-m", "b")...); err == nil {
 		t.Errorf("it published: %s", out)

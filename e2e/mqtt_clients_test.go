@@ -8,10 +8,10 @@ import (
 
 func TestMQTTClientsPublishAndSubscribeWithEveryQoS(t *testing.T) {
 	t.Parallel()
-	b, _ := serveProcess(t)
+	b, _ := serveMQTT(t)
 	eachMQTT(t, mqttClients, func(t *testing.T, c mqttClient) {
-		subscriber := c.connect(t, mqttHow{URL: b.mqtt["mqtt"], Clean: true})
-		publisher := c.connect(t, mqttHow{URL: b.mqtt["mqtt"], Clean: true})
+		subscriber := c.connect(t, mqttHow{URL: b.urls["mqtt"], Clean: true})
+		publisher := c.connect(t, mqttHow{URL: b.urls["mqtt"], Clean: true})
 		for subscribed := range 3 {
 			subscriber.subscribe(t, subscribed, topicOf(t, fmt.Sprint("qos", subscribed)))
 		}
@@ -33,11 +33,11 @@ func TestMQTTClientsPublishAndSubscribeWithEveryQoS(t *testing.T) {
 // TestEveryMQTTClientHearsEveryOther also shows that versions meet.
 func TestEveryMQTTClientHearsEveryOther(t *testing.T) {
 	t.Parallel()
-	b, _ := serveProcess(t)
+	b, _ := serveMQTT(t)
 	peers := map[mqttClient]mqttPeer{}
 	topic := topicOf(t, "all")
 	for _, c := range installed(t, mqttClients) {
-		peers[c] = c.connect(t, mqttHow{URL: b.mqtt["mqtt"], Clean: true})
+		peers[c] = c.connect(t, mqttHow{URL: b.urls["mqtt"], Clean: true})
 		peers[c].subscribe(t, 1, topic)
 	}
 	for from, publisher := range peers {
@@ -52,13 +52,13 @@ func TestEveryMQTTClientHearsEveryOther(t *testing.T) {
 
 func TestMQTTClientsGetRetainedMessage(t *testing.T) {
 	t.Parallel()
-	b, _ := serveProcess(t)
+	b, _ := serveMQTT(t)
 	eachMQTT(t, mqttClients, func(t *testing.T, c mqttClient) {
 		kept, other := topicOf(t, "kept"), topicOf(t, "other")
-		publisher := c.connect(t, mqttHow{URL: b.mqtt["mqtt"], Clean: true})
+		publisher := c.connect(t, mqttHow{URL: b.urls["mqtt"], Clean: true})
 		publisher.publish(t, mqttMessage{Topic: kept, Payload: "first", QoS: 1, Retain: true})
 		publisher.publish(t, mqttMessage{Topic: kept, Payload: "last", QoS: 1, Retain: true})
-		subscriber := c.connect(t, mqttHow{URL: b.mqtt["mqtt"], Clean: true})
+		subscriber := c.connect(t, mqttHow{URL: b.urls["mqtt"], Clean: true})
 		subscriber.subscribe(t, 1, kept)
 		if got := subscriber.message(t); got.Payload != "last" || !got.Retain {
 			t.Errorf("who subscribes later gets %+v", got)
@@ -68,7 +68,7 @@ func TestMQTTClientsGetRetainedMessage(t *testing.T) {
 			t.Errorf("who has subscribed before gets %+v", got)
 		}
 		publisher.publish(t, mqttMessage{Topic: kept, QoS: 1, Retain: true}) // takes it away
-		late := c.connect(t, mqttHow{URL: b.mqtt["mqtt"], Clean: true})
+		late := c.connect(t, mqttHow{URL: b.urls["mqtt"], Clean: true})
 		late.subscribe(t, 1, kept)
 		late.subscribe(t, 1, other)
 		publisher.publish(t, mqttMessage{Topic: other, Payload: "all is said", QoS: 1})
@@ -78,14 +78,14 @@ func TestMQTTClientsGetRetainedMessage(t *testing.T) {
 
 func TestWillOfMQTTClientIsPublishedWhenItDies(t *testing.T) {
 	t.Parallel()
-	b, _ := serveProcess(t)
+	b, _ := serveMQTT(t)
 	eachMQTT(t, mqttClients, func(t *testing.T, c mqttClient) {
 		died, own := topicOf(t, "died"), topicOf(t, "own")
-		heir := c.connect(t, mqttHow{URL: b.mqtt["mqtt"], Clean: true})
+		heir := c.connect(t, mqttHow{URL: b.urls["mqtt"], Clean: true})
 		heir.subscribe(t, 1, died)
 		for _, dies := range []bool{false, true} {
 			will := mqttMessage{Topic: died, Payload: fmt.Sprint("dies: ", dies), QoS: 1}
-			p := c.connect(t, mqttHow{URL: b.mqtt["mqtt"], Clean: true, Will: &will})
+			p := c.connect(t, mqttHow{URL: b.urls["mqtt"], Clean: true, Will: &will})
 			p.subscribe(t, 0, own)
 			if dies {
 				p.kill(t)
@@ -102,12 +102,12 @@ func TestWillOfMQTTClientIsPublishedWhenItDies(t *testing.T) {
 
 func TestSessionOfMQTTClientWaitsForIt(t *testing.T) {
 	t.Parallel()
-	b, _ := serveProcess(t)
+	b, _ := serveMQTT(t)
 	eachMQTT(t, mqttClients, func(t *testing.T, c mqttClient) {
-		publisher := c.connect(t, mqttHow{URL: b.mqtt["mqtt"], Clean: true})
+		publisher := c.connect(t, mqttHow{URL: b.urls["mqtt"], Clean: true})
 		for _, dies := range []bool{false, true} {
 			topic := topicOf(t, fmt.Sprint("dies-", dies))
-			how := mqttHow{URL: b.mqtt["mqtt"], ID: strings.ReplaceAll(topic, "/", "-"), Expiry: 1000}
+			how := mqttHow{URL: b.urls["mqtt"], ID: strings.ReplaceAll(topic, "/", "-"), Expiry: 1000}
 			if c.version == "3.1" {
 				how.ID = fmt.Sprint("short-", dies) // that version allows 23 letters
 			}
@@ -141,15 +141,15 @@ func TestSessionOfMQTTClientWaitsForIt(t *testing.T) {
 func TestMQTTClientsShareSubscription(t *testing.T) {
 	t.Parallel()
 	const messages = 60
-	b, _ := serveProcess(t)
+	b, _ := serveMQTT(t)
 	eachMQTT(t, mqttClients, func(t *testing.T, c mqttClient) {
 		work, end := topicOf(t, "work"), topicOf(t, "end")
 		members := make([]mqttPeer, 2)
 		for i := range members {
-			members[i] = c.connect(t, mqttHow{URL: b.mqtt["mqtt"], Clean: true})
+			members[i] = c.connect(t, mqttHow{URL: b.urls["mqtt"], Clean: true})
 			members[i].subscribe(t, 1, "$share/team/"+work, end)
 		}
-		publisher := c.connect(t, mqttHow{URL: b.mqtt["mqtt"], Clean: true})
+		publisher := c.connect(t, mqttHow{URL: b.urls["mqtt"], Clean: true})
 		for n := range messages {
 			publisher.publish(t, mqttMessage{Topic: work, Payload: fmt.Sprint(n), QoS: 1})
 		}

@@ -16,10 +16,10 @@ const (
 func TestSigtermTellsMQTTClientsAndExitsZero(t *testing.T) {
 	t.Parallel()
 	clients := installed(t, mqttClients[3:])
-	b, broker := serveProcess(t)
+	b, broker := serveMQTT(t)
 	peers := map[mqttClient]*mqttScript{}
 	for _, c := range clients {
-		peers[c], _ = c.script(t, mqttHow{URL: b.mqtt["mqtt"], Clean: true})
+		peers[c], _ = c.script(t, mqttHow{URL: b.urls["mqtt"], Clean: true})
 	}
 	if status := broker.terminate(t); status != 0 {
 		t.Errorf("the broker ended with %d", status)
@@ -34,10 +34,10 @@ func TestSigtermTellsMQTTClientsAndExitsZero(t *testing.T) {
 
 func TestMQTTClientTakesOverSessionOfSameName(t *testing.T) {
 	t.Parallel()
-	b, _ := serveProcess(t)
+	b, _ := serveMQTT(t)
 	eachMQTT(t, mqttClients[3:], func(t *testing.T, c mqttClient) {
 		topic := topicOf(t, "taken")
-		how := mqttHow{URL: b.mqtt["mqtt"], ID: c.name(), Expiry: 1000}
+		how := mqttHow{URL: b.urls["mqtt"], ID: c.name(), Expiry: 1000}
 		first, _ := c.script(t, how)
 		first.subscribe(t, 1, topic)
 		second, connected := c.script(t, how)
@@ -56,16 +56,16 @@ func TestMQTTClientTakesOverSessionOfSameName(t *testing.T) {
 func TestManyMessagesInFlightArriveOnceAndInOrder(t *testing.T) {
 	t.Parallel()
 	const count = 2000
-	b, _ := serveProcess(t)
+	b, _ := serveMQTT(t)
 	eachMQTT(t, mqttClients[3:], func(t *testing.T, c mqttClient) {
-		publisher, _ := c.script(t, mqttHow{URL: b.mqtt["mqtt"], Clean: true, Inflight: 100})
+		publisher, _ := c.script(t, mqttHow{URL: b.urls["mqtt"], Clean: true, Inflight: 100})
 		for _, qos := range []int{1, 2} {
 			topic := topicOf(t, fmt.Sprint("qos", qos))
 			// Every client that takes part gets all.
 			subscribers := map[mqttClient]mqttPeer{}
 			for _, to := range []mqttClient{mqttClients[1], c} {
 				to.need(t)
-				subscribers[to] = to.connect(t, mqttHow{URL: b.mqtt["mqtt"], Clean: true})
+				subscribers[to] = to.connect(t, mqttHow{URL: b.urls["mqtt"], Clean: true})
 				subscribers[to].subscribe(t, qos, topic)
 			}
 			publisher.do(t, "flood", mqttMessage{Topic: topic, QoS: qos}, map[string]any{"count": count})
@@ -85,9 +85,9 @@ func TestManyMessagesInFlightArriveOnceAndInOrder(t *testing.T) {
 
 func TestServiceTopicNeedsResponseTopics(t *testing.T) {
 	t.Parallel()
-	b, _ := serveProcess(t)
+	b, _ := serveMQTT(t)
 	eachMQTT(t, mqttClients[3:], func(t *testing.T, c mqttClient) {
-		p, _ := c.script(t, mqttHow{URL: b.mqtt["mqtt"], Clean: true})
+		p, _ := c.script(t, mqttHow{URL: b.urls["mqtt"], Clean: true})
 		reason := p.trySubscribe(t, 0, 1, "$service/some/"+c.name())
 		if refused := reason >= 0x80; refused == (c.version == "5") {
 			t.Errorf("SUBACK has reason %#x", reason)
@@ -97,9 +97,9 @@ func TestServiceTopicNeedsResponseTopics(t *testing.T) {
 
 func TestDeniedMessagesAndSubscriptionsAreTold(t *testing.T) {
 	t.Parallel()
-	b, _ := serveProcess(t, "--set", "broker.deny=[subscribe secret/#, publish secret/#]")
+	b, _ := serveMQTT(t, "--set", "broker.deny=[subscribe secret/#, publish secret/#]")
 	eachMQTT(t, mqttClients[3:], func(t *testing.T, c mqttClient) {
-		p, _ := c.script(t, mqttHow{URL: b.mqtt["mqtt"], Clean: true})
+		p, _ := c.script(t, mqttHow{URL: b.urls["mqtt"], Clean: true})
 		subscribing, publishing := failure, 0 // PUBACK cannot tell before version 5
 		if c.version == "5" {
 			subscribing, publishing = notAuthorized, notAuthorized

@@ -47,6 +47,42 @@ func topicOf(t *testing.T, level string) string {
 	return strings.NewReplacer(" ", "-", "#", "-", "+", "-").Replace(t.Name()) + "/" + level
 }
 
+// mqttBroker is a broker that listens for MQTT, too.
+type mqttBroker struct {
+	broker
+
+	urls map[string]string // where it speaks MQTT, by the scheme
+}
+
+// serveMQTT starts the program on free ports, and finds out from what it prints
+// where it listens.
+func serveMQTT(t *testing.T, args ...string) (mqttBroker, *process) {
+	t.Helper()
+	all := []string{"serve"}
+	for _, listener := range []string{"web", "mycroft", "mqtt", "mqtt.tls", "mqtt.websocket"} {
+		all = append(all, "--set", listener+".listen=127.0.0.1:0")
+	}
+	p := start(t, omnibus(t), append(all, args...)...)
+	p.expect(t, "is running")
+	b := mqttBroker{urls: map[string]string{}}
+	for line := p.expect(t, ""); !strings.Contains(line, "Try next"); line = p.expect(t, "") {
+		fields := strings.Fields(line)
+		if len(fields) != 2 {
+			continue
+		}
+		switch fields[0] {
+		case "web":
+			b.web = fields[1]
+		case "mycroft":
+			b.mycroft = fields[1]
+		case "mqtt":
+			scheme, _, _ := strings.Cut(fields[1], "://")
+			b.urls[scheme] = fields[1]
+		}
+	}
+	return b, p
+}
+
 // mqttHow is how a client connects.
 type mqttHow struct {
 	URL     string       `json:"url"`

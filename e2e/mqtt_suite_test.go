@@ -40,10 +40,10 @@ func TestPahoInteroperabilitySuite(t *testing.T) {
 		t.Run(script, func(t *testing.T) {
 			t.Parallel()
 			// What its tests expect of a broker.
-			b, _ := serveProcess(t, "--set", "mqtt.max_keep_alive=60s", "--set", "broker.deny=[subscribe test/nosubscribe]")
+			b, _ := serveMQTT(t, "--set", "mqtt.max_keep_alive=60s", "--set", "broker.deny=[subscribe test/nosubscribe]")
 			suite := func(args ...string) (string, error) {
 				t.Helper()
-				u, err := url.Parse(b.mqtt["mqtt"])
+				u, err := url.Parse(b.urls["mqtt"])
 				if err != nil {
 					t.Fatal(err)
 				}

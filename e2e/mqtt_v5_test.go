@@ -19,12 +19,12 @@ func allProperties(topic string) mqttMessage {
 
 func TestMQTT5PropertiesArriveAsTheyWereSent(t *testing.T) {
 	t.Parallel()
-	b, _ := serveProcess(t)
+	b, _ := serveMQTT(t)
 	eachMQTT(t, mqttClients5, func(t *testing.T, c mqttClient) {
 		for _, to := range installed(t, mqttClients5) {
 			want := allProperties(topicOf(t, to.library))
-			publisher := c.connect(t, mqttHow{URL: b.mqtt["mqtt"], Clean: true})
-			subscriber := to.connect(t, mqttHow{URL: b.mqtt["mqtt"], Clean: true})
+			publisher := c.connect(t, mqttHow{URL: b.urls["mqtt"], Clean: true})
+			subscriber := to.connect(t, mqttHow{URL: b.urls["mqtt"], Clean: true})
 			subscriber.subscribe(t, 1, want.Topic)
 			publisher.publish(t, want)
 			if got := subscriber.message(t); !reflect.DeepEqual(got, want) {
@@ -36,7 +36,7 @@ func TestMQTT5PropertiesArriveAsTheyWereSent(t *testing.T) {
 			if got := subscriber.message(t); !reflect.DeepEqual(got, want) { // who is subscribed gets it as any other
 				t.Errorf("%v got\n%+v, want\n%+v", to, got, want)
 			}
-			late := to.connect(t, mqttHow{URL: b.mqtt["mqtt"], Clean: true})
+			late := to.connect(t, mqttHow{URL: b.urls["mqtt"], Clean: true})
 			late.subscribe(t, 1, want.Topic)
 			if got := late.message(t); !reflect.DeepEqual(got, kept) {
 				t.Errorf("%v got of what is kept\n%+v, want\n%+v", to, got, kept)
@@ -47,12 +47,12 @@ func TestMQTT5PropertiesArriveAsTheyWereSent(t *testing.T) {
 
 func TestWillOfMQTT5ClientHasItsProperties(t *testing.T) {
 	t.Parallel()
-	b, _ := serveProcess(t)
+	b, _ := serveMQTT(t)
 	eachMQTT(t, mqttClients5, func(t *testing.T, c mqttClient) {
 		want := allProperties(topicOf(t, "will"))
-		heir := c.connect(t, mqttHow{URL: b.mqtt["mqtt"], Clean: true})
+		heir := c.connect(t, mqttHow{URL: b.urls["mqtt"], Clean: true})
 		heir.subscribe(t, 1, want.Topic)
-		c.connect(t, mqttHow{URL: b.mqtt["mqtt"], Clean: true, Will: &want}).kill(t)
+		c.connect(t, mqttHow{URL: b.urls["mqtt"], Clean: true, Will: &want}).kill(t)
 		if got := heir.message(t); !reflect.DeepEqual(got, want) {
 			t.Errorf("got\n%+v, want\n%+v", got, want)
 		}
@@ -61,15 +61,15 @@ func TestWillOfMQTT5ClientHasItsProperties(t *testing.T) {
 
 func TestMQTT5MessageExpiresWhileItWaits(t *testing.T) {
 	t.Parallel()
-	b, _ := serveProcess(t)
+	b, _ := serveMQTT(t)
 	eachMQTT(t, mqttClients5, func(t *testing.T, c mqttClient) {
 		const long = 1000
 		topic := topicOf(t, "expires")
-		how := mqttHow{URL: b.mqtt["mqtt"], ID: "away-" + c.library, Expiry: long}
+		how := mqttHow{URL: b.urls["mqtt"], ID: "away-" + c.library, Expiry: long}
 		away := c.connect(t, how)
 		away.subscribe(t, 1, topic)
 		away.leave(t)
-		publisher := c.connect(t, mqttHow{URL: b.mqtt["mqtt"], Clean: true})
+		publisher := c.connect(t, mqttHow{URL: b.urls["mqtt"], Clean: true})
 		publisher.publish(t, mqttMessage{Topic: topic, Payload: "short", QoS: 1, Expiry: 1})
 		publisher.publish(t, mqttMessage{Topic: topic, Payload: "long", QoS: 1, Expiry: long})
 		publisher.publish(t, mqttMessage{Topic: topic, Payload: "short and kept", QoS: 1, Expiry: 1, Retain: true})
@@ -78,7 +78,7 @@ func TestMQTT5MessageExpiresWhileItWaits(t *testing.T) {
 		if got.Payload != "long" || got.Expiry < 1 || got.Expiry >= long {
 			t.Errorf("got %+v, want the message that is still good and less than %d s", got, long)
 		}
-		late := c.connect(t, mqttHow{URL: b.mqtt["mqtt"], Clean: true})
+		late := c.connect(t, mqttHow{URL: b.urls["mqtt"], Clean: true})
 		late.subscribe(t, 1, topic)
 		publisher.publish(t, mqttMessage{Topic: topic, Payload: "news", QoS: 1})
 		expectMessages(t, late, "news")
@@ -87,11 +87,11 @@ func TestMQTT5MessageExpiresWhileItWaits(t *testing.T) {
 
 func TestMQTT5SessionExpires(t *testing.T) {
 	t.Parallel()
-	b, _ := serveProcess(t)
+	b, _ := serveMQTT(t)
 	eachMQTT(t, mqttClients5, func(t *testing.T, c mqttClient) {
 		topic := topicOf(t, "missed")
 		how := func(expiry int) mqttHow {
-			return mqttHow{URL: b.mqtt["mqtt"], ID: fmt.Sprint(c.library, expiry), Expiry: expiry}
+			return mqttHow{URL: b.urls["mqtt"], ID: fmt.Sprint(c.library, expiry), Expiry: expiry}
 		}
 		sessions := map[int]bool{0: false, 1: false, 1000: true}
 		for expiry := range sessions {
@@ -110,10 +110,10 @@ func TestMQTT5SessionExpires(t *testing.T) {
 
 func TestMQTT5ClientIsGivenIdentifier(t *testing.T) {
 	t.Parallel()
-	b, _ := serveProcess(t)
+	b, _ := serveMQTT(t)
 	eachMQTT(t, []mqttClient{{"paho", "5"}}, func(t *testing.T, c mqttClient) { // MQTT.js invents its own
-		_, first := c.script(t, mqttHow{URL: b.mqtt["mqtt"], Clean: true})
-		_, second := c.script(t, mqttHow{URL: b.mqtt["mqtt"], Clean: true})
+		_, first := c.script(t, mqttHow{URL: b.urls["mqtt"], Clean: true})
+		_, second := c.script(t, mqttHow{URL: b.urls["mqtt"], Clean: true})
 		if first.ID == "" || first.ID == second.ID {
 			t.Errorf("two clients are called %q and %q", first.ID, second.ID)
 		}
@@ -122,10 +122,10 @@ func TestMQTT5ClientIsGivenIdentifier(t *testing.T) {
 
 func TestMQTT5TopicAliases(t *testing.T) {
 	t.Parallel()
-	b, _ := serveProcess(t)
+	b, _ := serveMQTT(t)
 	t.Run("Paho gives topics", func(t *testing.T) {
 		paho := mqttClient{"paho", "5"}
-		p, connected := paho.script(t, mqttHow{URL: b.mqtt["mqtt"], Clean: true})
+		p, connected := paho.script(t, mqttHow{URL: b.urls["mqtt"], Clean: true})
 		if connected.Aliases < 2 {
 			t.Fatalf("the broker takes %d aliases", connected.Aliases)
 		}
@@ -140,7 +140,7 @@ func TestMQTT5TopicAliases(t *testing.T) {
 	})
 	t.Run("MQTT.js assigns and takes", func(t *testing.T) {
 		js := mqttClient{"mqtt.js", "5"}
-		p, _ := js.script(t, mqttHow{URL: b.mqtt["mqtt"], Clean: true, AssignAliases: true, Aliases: 4})
+		p, _ := js.script(t, mqttHow{URL: b.urls["mqtt"], Clean: true, AssignAliases: true, Aliases: 4})
 		topics := make([]string, 10) // more than there are aliases
 		for i := range topics {
 			topics[i] = topicOf(t, fmt.Sprint("level", i))
@@ -168,9 +168,9 @@ func TestMQTT5TopicAliases(t *testing.T) {
 
 func TestMQTT5SubscriptionIdentifiersComeWithMessages(t *testing.T) {
 	t.Parallel()
-	b, _ := serveProcess(t)
+	b, _ := serveMQTT(t)
 	eachMQTT(t, mqttClients5, func(t *testing.T, c mqttClient) {
-		p, _ := c.script(t, mqttHow{URL: b.mqtt["mqtt"], Clean: true})
+		p, _ := c.script(t, mqttHow{URL: b.urls["mqtt"], Clean: true})
 		p.subscribeAs(t, 7, 1, topicOf(t, "#"))
 		p.subscribeAs(t, 268_435_455, 0, topicOf(t, "+"))
 		p.subscribeAs(t, 0, 0, topicOf(t, "both/#")) // has none

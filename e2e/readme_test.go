@@ -42,7 +42,6 @@ func TestReadmeCommandsWork(t *testing.T) {
 		"http://127.0.0.1:8080", b.web,
 		"ws://127.0.0.1:8181/core", b.mycroft,
 		"--mycroft 127.0.0.1:8182", "--mycroft 127.0.0.1:0",
-		" --web off", " --web off --mqtt off", // it has the default ports
 		" omnibus.yaml", " "+filepath.Join(dir, "omnibus.yaml"),
 	)
 	// What commands that go on print when they are in place.

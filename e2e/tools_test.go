@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -189,8 +188,7 @@ func run(t *testing.T, name string, args ...string) (string, error) {
 
 // broker is a broker with every standard dialect on free ports.
 type broker struct {
-	web, mycroft string            // URLs
-	mqtt         map[string]string // URLs by their scheme
+	web, mycroft string // URLs
 	bus          *bus.Bus
 }
 
@@ -200,17 +198,12 @@ func (b broker) mycroftAddress() []string {
 	return strings.Split(hostPort, ":")
 }
 
-// freePorts are the settings that have every dialect listen where nobody does.
-var freePorts = []string{
-	"web.listen=127.0.0.1:0", "mycroft.listen=127.0.0.1:0", "mqtt.listen=127.0.0.1:0", "mqtt.websocket.listen=127.0.0.1:0", "mqtt.tls.listen=127.0.0.1:0",
-}
-
 // serveHere starts a broker in the test's own process, so that Go functions
 // take part.
 func serveHere(t *testing.T, set ...string) broker {
 	t.Helper()
 	s := app.Defaults(std.All())
-	for _, kv := range append(slices.Clone(freePorts), set...) {
+	for _, kv := range append([]string{"web.listen=127.0.0.1:0", "mycroft.listen=127.0.0.1:0"}, set...) {
 		k, v, _ := strings.Cut(kv, "=")
 		if err := s.Set(k, v); err != nil {
 			t.Fatal(err)
@@ -225,7 +218,12 @@ func serveHere(t *testing.T, set ...string) broker {
 	}
 	b := broker{bus: a.Broker().Bus("")}
 	for _, x := range a.Addresses() {
-		b.listensAt(x.Dialect, x.URL)
+		switch x.Dialect {
+		case "web":
+			b.web = x.URL
+		case "mycroft":
+			b.mycroft = x.URL
+		}
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -239,35 +237,18 @@ func serveHere(t *testing.T, set ...string) broker {
 	return b
 }
 
-// listensAt notes an address.
-func (b *broker) listensAt(dialect, url string) {
-	switch dialect {
-	case "web":
-		b.web = url
-	case "mycroft":
-		b.mycroft = url
-	case "mqtt":
-		if b.mqtt == nil {
-			b.mqtt = map[string]string{}
-		}
-		scheme, _, _ := strings.Cut(url, "://")
-		b.mqtt[scheme] = url
-	}
-}
-
 // serveProcess starts the program as people do, on free ports.
 func serveProcess(t *testing.T, args ...string) (broker, *process) {
 	t.Helper()
-	all := []string{"serve"}
-	for _, setting := range freePorts {
-		all = append(all, "--set", setting)
-	}
-	p := start(t, omnibus(t), append(all, args...)...)
-	p.expect(t, "is running")
+	p := start(t, omnibus(t), append([]string{"serve", "--web", "127.0.0.1:0", "--mycroft", "127.0.0.1:0"}, args...)...)
 	var b broker
-	for line := p.expect(t, ""); !strings.Contains(line, "Try next"); line = p.expect(t, "") {
-		if fields := strings.Fields(line); len(fields) == 2 {
-			b.listensAt(fields[0], fields[1])
+	for b.web == "" || b.mycroft == "" {
+		fields := strings.Fields(p.expect(t, "://"))
+		switch fields[0] {
+		case "web":
+			b.web = fields[1]
+		case "mycroft":
+			b.mycroft = fields[1]
 		}
 	}
 	return b, p
