@@ -90,13 +90,25 @@ bench-cmp: ## compare the benchmarks with those of the commit BASE
 	GO="$(GO)" BENCHSTAT="$(BENCHSTAT)" tools/bench-cmp '$(BASE)' '$(BENCH)' $(PKG)
 
 .PHONY: e2e
-e2e: $(BUILD)/e2e/.ready ## test real processes with real foreign clients
-	OMNIBUS_E2E_PYTHON="$(CURDIR)/$(BUILD)/e2e/bin/python" $(GO) test -count=1 -timeout $(TIMEOUT) $(E2EFLAGS) ./e2e/...
+e2e: $(BUILD)/e2e/.ready e2e-node ## test real processes with real foreign clients
+	OMNIBUS_E2E_PYTHON="$(CURDIR)/$(BUILD)/e2e/bin/python" OMNIBUS_E2E_NODE="$(CURDIR)/$(BUILD)/e2e/node" \
+		$(GO) test -count=1 -timeout $(TIMEOUT) $(E2EFLAGS) ./e2e/...
 
 # The original client libraries, in a Python environment of their own.
 $(BUILD)/e2e/.ready: tools/e2e-requirements.txt
 	$(PYTHON) -m venv --clear $(BUILD)/e2e
 	$(BUILD)/e2e/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+# Those for Node.js, if it is there: without it their tests are skipped.
+.PHONY: e2e-node
+e2e-node:
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory $(BUILD)/e2e/node/.ready; else echo "npm is not installed"; fi
+
+$(BUILD)/e2e/node/.ready: $(BUILD)/e2e/.ready $(wildcard tools/e2e-npm/*.json)
+	mkdir -p $(@D)
+	cp tools/e2e-npm/*.json $(@D)
+	cd $(@D) && npm ci --no-audit --no-fund --ignore-scripts
 	touch $@
 
 .PHONY: docs

@@ -18,13 +18,17 @@ func eachClient(t *testing.T, test func(t *testing.T, connect func(broker) *proc
 	for flavour, module := range pythonClients {
 		t.Run(flavour, func(t *testing.T) {
 			interpreter := python(t, module)
-			test(t, func(b broker) *process {
-				p := start(t, interpreter, append([]string{"testdata/mycroft_client.py", flavour}, b.mycroftAddress()...)...)
-				p.expect(t, "ready")
-				return p
-			})
+			test(t, func(b broker) *process { return startMycroft(t, interpreter, flavour, b) })
 		})
 	}
+}
+
+// startMycroft starts one of the Python clients and waits until it is connected.
+func startMycroft(t *testing.T, interpreter, flavour string, b broker) *process {
+	t.Helper()
+	p := start(t, interpreter, append([]string{"testdata/mycroft_client.py", flavour}, b.mycroftAddress()...)...)
+	p.expect(t, "ready")
+	return p
 }
 
 func (p *process) write(t *testing.T, line string) {

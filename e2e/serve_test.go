@@ -44,7 +44,7 @@ func TestTakenPortIsNamed(t *testing.T) {
 	}
 	defer l.Close()
 	taken := l.Addr().String()
-	out, err := run(t, omnibus(t), "serve", "--web", "127.0.0.1:0", "--mycroft", taken)
+	out, err := run(t, omnibus(t), "serve", "--web", "127.0.0.1:0", "--mqtt", "off", "--mycroft", taken)
 	exit, ok := err.(*exec.ExitError) //nolint:errorlint // as exec returns it
 	if !ok || exit.ExitCode() == 0 {
 		t.Fatalf("it ended with %v: %s", err, out)

@@ -65,6 +65,10 @@ func need(t *testing.T, program string) string {
 	return path
 }
 
+// missing remembers by module why an interpreter cannot import it: finding out
+// takes long, and most tests ask.
+var missing sync.Map
+
 // python returns an interpreter that has a module, or skips.
 func python(t *testing.T, module string) string {
 	t.Helper()
@@ -72,8 +76,16 @@ func python(t *testing.T, module string) string {
 	if path == "" {
 		path = need(t, "python3")
 	}
-	if out, err := exec.Command(path, "-c", "import "+module).CombinedOutput(); err != nil {
-		t.Skipf("%s has no module %s (OMNIBUS_E2E_PYTHON names one that has): %s", path, module, lastLine(string(out)))
+	why, known := missing.Load(module)
+	if !known {
+		why = ""
+		if out, err := exec.Command(path, "-c", "import "+module).CombinedOutput(); err != nil {
+			why = lastLine(string(out))
+		}
+		missing.Store(module, why)
+	}
+	if why != "" {
+		t.Skipf("%s has no module %s (OMNIBUS_E2E_PYTHON names one that has): %s", path, module, why)
 	}
 	return path
 }
