@@ -70,8 +70,11 @@ func TestEveryMessageOfAnHonestBrokerIsCounted(t *testing.T) {
 			if n := b.completed.Load(); s.Name == "one-to-one-qos2" && n < acks/2 {
 				t.Errorf("the subscribers have completed %d of %d messages", n, acks)
 			}
-			if len(r.Notes) > 0 && runtime.GOOS == "linux" {
-				t.Errorf("it notes %q", r.Notes)
+			for _, note := range r.Notes {
+				// A busy machine may let everybody wait: that is told, and no fault.
+				if runtime.GOOS == "linux" && !strings.HasPrefix(note, "publishers have waited") {
+					t.Errorf("it notes %q", note)
+				}
 			}
 		})
 	}
