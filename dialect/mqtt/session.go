@@ -61,8 +61,8 @@ func (s *session) attach(c *conn, t *terms) bool {
 	s.expiry, s.delay = t.expiry, t.willDelay
 	c.session = s
 	ack := t.ack.AppendWithin(nil, c.version, c.limits)
-	if err := c.out.Append(ack); err != nil || len(ack) == 0 { // MQTT-3.2.0-1; or it is above the client's maximum
-		c.interrupt()
+	if err := c.out.Append(ack); err != nil || len(ack) == 0 { // MQTT-3.2.0-1
+		c.end(packet.PacketTooLarge, "") // the client's maximum leaves no room for CONNACK, which cannot be told
 	}
 	c.joined.Store(true)
 	s.conn.Store(c)
