@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 )
@@ -14,6 +15,11 @@ import (
 // pahoSuites are the scripts of Eclipse Paho's interoperability suite, with how
 // many tests each has at least.
 var pahoSuites = map[string]int{"client_test": 10, "client_test5": 25}
+
+// pahoKnown are tests that fail with the broker as it should be, and why.
+var pahoKnown = map[string]string{
+	"client_test5/test_subscribe_failure": "it takes no reason but 0x80 in SUBACK, and the broker says 0x87, not authorized",
+}
 
 var (
 	pahoRan    = regexp.MustCompile(`(?m)^(test\w+) \(client_test5?\.`)
@@ -39,8 +45,11 @@ func TestPahoInteroperabilitySuite(t *testing.T) {
 	for script, least := range pahoSuites {
 		t.Run(script, func(t *testing.T) {
 			t.Parallel()
-			// What its tests expect of a broker.
-			b, _ := serveMQTT(t, "--set", "mqtt.max_keep_alive=60s", "--set", "broker.deny=[subscribe test/nosubscribe]")
+			// Two tests expect these. Another one sends as much as is allowed without
+			// listening, then answers what it is told after the server has gone: the
+			// less that is, the surer it comes to the end before.
+			b, _ := serveMQTT(t, "--set", "mqtt.max_keep_alive=60s", "--set", "broker.deny=[subscribe test/nosubscribe]",
+				"--set", "mqtt.receive_maximum=20")
 			suite := func(args ...string) (string, error) {
 				t.Helper()
 				u, err := url.Parse(b.urls["mqtt"])
@@ -69,11 +78,16 @@ func TestPahoInteroperabilitySuite(t *testing.T) {
 					if !failed[m[1]] {
 						return
 					}
+					if why := pahoKnown[script+"/"+m[1]]; why != "" {
+						t.Skip("known to fail: " + why)
+					}
 					again, err := suite("Test." + m[1])
 					if err != nil {
 						t.Fatalf("it failed, and alone again (%v):\n%s", err, again)
 					}
-					t.Log("it failed at first, and passed when it was run alone")
+					_, first, _ := strings.Cut(out, ": "+m[1]+" (")
+					first, _, _ = strings.Cut(first, "=====")
+					t.Logf("it failed at first, and passed when it was run alone; at first:\n%s", first)
 				})
 			}
 		})
