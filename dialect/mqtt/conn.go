@@ -322,10 +322,11 @@ func (c *conn) look() {
 
 // farewell bounds the writing of what is queued when a connection ends, and linger
 // the wait for the client to end it too: closing with unread bytes would take what
-// was written last away from it.
+// was written last away from it. At shutdown there is less time for that.
 const (
 	farewell    = time.Second
-	linger      = 500 * time.Millisecond
+	linger      = 2 * time.Second
+	lastLinger  = 500 * time.Millisecond
 	lingerBytes = 4 << 20
 )
 
@@ -353,8 +354,12 @@ func (c *conn) finish(err error) {
 }
 
 func (c *conn) linger() {
+	wait := linger
+	if c.ending.Load() == uint32(packet.ServerShuttingDown)+1 {
+		wait = lastLinger
+	}
 	half, ok := c.nc.(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil || c.nc.SetReadDeadline(time.Now().Add(linger)) != nil {
+	if !ok || half.CloseWrite() != nil || c.nc.SetReadDeadline(time.Now().Add(wait)) != nil {
 		return
 	}
 	_, _ = io.Copy(io.Discard, io.LimitReader(c.nc, lingerBytes))

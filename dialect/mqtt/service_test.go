@@ -200,6 +200,21 @@ func TestAnOldClientCannotProvideWhatItCannotAnswer(t *testing.T) {
 	})
 }
 
+func TestAServiceHasANameWithoutWildcards(t *testing.T) {
+	for _, filter := range []string{"$service/+", "$service/#", "$service/a/+", "$request/#", "$request/+/+", "$request/id/add"} {
+		synctest.Test(t, func(t *testing.T) {
+			p := serve(t, options{})
+			c := p.connect(packet.V5, "c")
+			c.send((&packet.Subscribe{PacketID: 1, Filters: []packet.Subscription{{Filter: filter}}}).Append(nil, c.v))
+			var ack packet.Suback
+			c.expect(packet.SUBACK, &ack)
+			if ack.Codes[0] != packet.TopicFilterInvalid || ack.Properties.ReasonString == "" {
+				t.Errorf("%s: SUBACK says %v %q", filter, ack.Codes, ack.Properties.ReasonString)
+			}
+		})
+	}
+}
+
 // The answer of a request by the convention goes to the client that asked, also when
 // others listen, and use the same id.
 func TestAnAnswerGoesToWhoAsked(t *testing.T) {

@@ -87,6 +87,10 @@ func (c *conn) attach(f *filter) error {
 		return s.provide(name, f)
 	}
 	text := f.text
+	if strings.HasPrefix(text, mapping.ServicePrefix) || strings.HasPrefix(text, mapping.RequestPrefix) {
+		return bus.Errorf(bus.Invalid, text, "a service is provided by subscribing to %s or %s, for one name without wildcards",
+			mapping.ServiceTopic("NAME"), mapping.RequestFilter("NAME"))
+	}
 	t := dialect.Terms{Echo: true, NewsOnly: true, Tag: f}
 	if strings.HasPrefix(text, "$share/") { // also before version 5
 		var ok bool
