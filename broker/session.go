@@ -96,10 +96,14 @@ func (p *peer) PublishWill() {
 	if m == nil {
 		return
 	}
+	// What is kept is read by many, and not routed as one: a receiver with several
+	// subscriptions would get it for each.
+	once := &bus.Message{Topic: m.Topic, ID: m.ID, Headers: m.Headers, QoS: m.QoS, Retain: m.Retain, Expires: m.Expires}
+	m.Payload.KeepIn(&once.Payload)
 	if life > 0 {
-		m.Expires = time.Now().Add(life).UnixNano()
+		once.Expires = time.Now().Add(life).UnixNano()
 	}
-	if _, err := p.publish(m); err != nil {
+	if _, err := p.publish(once); err != nil {
 		p.broker.log.Warn("a will was refused", "dialect", p.hello.Dialect, "name", p.hello.Name, "topic", m.Topic, "err", err)
 	}
 }

@@ -1,11 +1,14 @@
 package mqtt_test
 
 import (
+	"context"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"omnibus/broker"
 	"omnibus/bus"
 	"omnibus/dialect/mqtt"
 	"omnibus/dialect/mqtt/packet"
@@ -91,4 +94,39 @@ func TestHeadersCountAmongTheBytesOfASession(t *testing.T) {
 	if lost := p.counter("messages_dropped_session_full"); lost != 17 {
 		t.Errorf("%d messages were lost, want all but the 3 that fit", lost)
 	}
+}
+
+func TestTheCallsOfAConnectionTakeABoundedNumberOfGoroutines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := serve(t, options{broker: broker.Options{Limits: broker.Limits{Calls: -1}}})
+		forever := func(ctx context.Context, _ bus.Args) (string, error) {
+			<-ctx.Done()
+			return "", ctx.Err()
+		}
+		if _, err := bus.Expose(p.broker.Bus(""), "slow", forever); err != nil {
+			t.Fatal(err)
+		}
+		c := p.connect(packet.V311, "x")
+		c.subscribe(0, "$error/+")
+		before := runtime.NumGoroutine()
+		const most, beyond = 10_000, 5
+		var calls []byte
+		for range most + beyond {
+			m := packet.Publish{Topic: "$request/1/slow"}
+			calls = m.Append(calls, packet.V311)
+		}
+		c.send(calls)
+		for range beyond {
+			if got := c.publish(); !strings.Contains(string(got.Payload), "full") {
+				t.Errorf("got %s", got.Payload)
+			}
+		}
+		if more := runtime.NumGoroutine() - before; more > 2*most+10 { // the bus has one, too, for each call
+			t.Errorf("%d goroutines more", more)
+		}
+		for range most { // they time out
+			c.publish()
+		}
+		c.silent()
+	})
 }

@@ -411,6 +411,8 @@ type calls struct {
 	ctx    context.Context //nolint:containedctx // it is what ends them
 	cancel context.CancelFunc
 	wait   sync.WaitGroup
+
+	underWay atomic.Int64
 }
 
 func newCalls() *calls {

@@ -220,3 +220,17 @@ func TestAClientThatDoesNotReadIsTakenOverAtOnce(t *testing.T) {
 		_ = net.Conn(a.c).Close()
 	})
 }
+
+func TestAWillComesOnceToAClientWithSeveralFilters(t *testing.T) {
+	p := serve(t, options{})
+	heir := p.connect(packet.V5, "heir")
+	heir.subscribe(0, "last/#", "last/+")
+	c := p.connect(packet.V5, "x", func(c *packet.Connect) {
+		c.HasWill, c.Will = true, packet.Will{Topic: "last/will", Payload: []byte("all")}
+	})
+	_ = c.c.Close()
+	if got := heir.publish(); string(got.Payload) != "all" {
+		t.Errorf("got %v", got)
+	}
+	heir.silent()
+}

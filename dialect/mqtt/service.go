@@ -170,8 +170,7 @@ func (c *conn) call(in *packet.Publish, m *bus.Message) bool {
 	if props.MessageExpiryInterval > 0 {
 		timeout = min(timeout, lifetime(props.MessageExpiryInterval))
 	}
-	c.serve(timeout, func(ctx context.Context) {
-		result, err := s.peer.Call(ctx, name, args, dialect.CallOptions{Headers: headers})
+	c.serve(timeout, name, args, dialect.CallOptions{Headers: headers}, func(result *payload.Value, err error) {
 		answer := &bus.Message{Topic: answerTo, QoS: qos}
 		if err != nil {
 			marks = append(marks, bus.Header{Key: mapping.ErrorProperty, Value: bus.KindOf(err).String()})
@@ -194,8 +193,7 @@ func (c *conn) request(id, name string, in *packet.Publish) {
 	s := c.session
 	args := new(payload.Value)
 	mapping.SetPayload(args, in.Properties.ContentType, bytes.Clone(in.Payload))
-	c.serve(c.server.config.CallTimeout, func(ctx context.Context) {
-		result, err := s.peer.Call(ctx, name, args, dialect.CallOptions{})
+	c.serve(c.server.config.CallTimeout, name, args, dialect.CallOptions{}, func(result *payload.Value, err error) {
 		var data []byte
 		if err == nil {
 			data, err = mapping.Unlabelled(result)
@@ -208,15 +206,27 @@ func (c *conn) request(id, name string, in *packet.Publish) {
 	})
 }
 
-// serve runs a call on a goroutine that ends with the connection.
-func (c *conn) serve(timeout time.Duration, call func(context.Context)) {
+// maxCalls bounds the goroutines that the calls of one connection take, also those
+// that broker.limits.calls refuses and that have yet to tell.
+const maxCalls = 10_000
+
+// serve calls a service on a goroutine that ends with the connection, and answers
+// there. With too many the refusal is told on the reading goroutine: a client that
+// calls faster is read no faster.
+func (c *conn) serve(timeout time.Duration, name string, args *payload.Value, o dialect.CallOptions, answer func(*payload.Value, error)) {
 	if c.calls == nil {
 		c.calls = newCalls()
 	}
+	if c.calls.underWay.Load() >= maxCalls {
+		answer(nil, bus.Errorf(bus.Full, name, "%d calls of one connection are under way, which is the most", maxCalls))
+		return
+	}
+	c.calls.underWay.Add(1)
 	c.calls.wait.Go(func() {
+		defer c.calls.underWay.Add(-1)
 		ctx, cancel := context.WithTimeout(c.calls.ctx, timeout)
 		defer cancel()
-		call(ctx)
+		answer(c.session.peer.Call(ctx, name, args, o))
 	})
 }
 
@@ -227,7 +237,7 @@ func (s *session) tell(topic string, data []byte) {
 	d, wanted := delivery{}, false
 	s.mu.Lock()
 	s.filters.all(func(f *filter) {
-		if f.sub == nil || f.shared || !f.sub.Pattern().Match(topic) {
+		if f.text[0] != '$' || f.sub == nil || f.shared || !f.sub.Pattern().Match(topic) {
 			return
 		}
 		o := f.options.Load()
