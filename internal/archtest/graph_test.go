@@ -39,6 +39,8 @@ dialect/mqtt/mapping < bus dialect/mqtt/packet payload
 # It plays transcripts against any broker, over sockets and WebSockets.
 dialect/mqtt/mqtttest < carrier dialect/mqtt/packet
 dialect/mycroft/packet <
+# The documented types as data, for the hub's export rule and for people.
+dialect/mycroft/catalogue <
 # What a payload is in a frame, for the hub and for clients.
 dialect/mycroft/mapping < bus dialect/mycroft/packet payload
 dialect/web < auth bus carrier config dialect payload topic; tests < broker dialect/dialecttest
