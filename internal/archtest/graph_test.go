@@ -60,7 +60,7 @@ client/mycroft < carrier dialect/mycroft/packet
 # The load generator speaks to brokers of any make, and knows the codec alone.
 bench < dialect/mqtt/packet
 cmd/omnibus < internal/cli
-internal/cli < bench bus config dialect/std dialect/web internal/app internal/buildinfo internal/remote payload topic
+internal/cli < bench bus client/mycroft config dialect/mycroft/catalogue dialect/mycroft/mapping dialect/std dialect/web internal/app internal/buildinfo internal/remote payload topic
 e2e <; tests < bus dialect/std internal/app
 internal/archtest <
 internal/buildinfo <
