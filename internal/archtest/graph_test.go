@@ -61,7 +61,7 @@ client/mycroft < carrier dialect/mycroft/packet
 bench < dialect/mqtt/packet
 cmd/omnibus < internal/cli
 internal/cli < bench bus client/mycroft config dialect/mycroft/catalogue dialect/mycroft/mapping dialect/std dialect/web internal/app internal/buildinfo internal/remote payload topic
-e2e <; tests < bus dialect/std internal/app
+e2e <; tests < bus client/mycroft dialect/std internal/app
 internal/archtest <
 internal/buildinfo <
 `
