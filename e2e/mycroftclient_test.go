@@ -88,6 +88,15 @@ func goClient(t *testing.T, b broker) *mycroft.Client {
 	return c
 }
 
+// answering is a handler that answers with data.
+func answering(t *testing.T, c *mycroft.Client, data map[string]any) mycroft.Handler {
+	return func(ctx context.Context, m *mycroft.Message) {
+		if err := c.Emit(ctx, m.Response(data)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestGoClientTalksToPythonClients(t *testing.T) {
 	eachHub(t, func(t *testing.T, b broker) {
 		eachClient(t, func(t *testing.T, connect func(broker) *process) {
@@ -203,11 +212,7 @@ func TestGoClientComesBackWhenAnOriginalHubRestarts(t *testing.T) {
 func TestMycroftCommandsWorkAtEveryHub(t *testing.T) {
 	eachHub(t, func(t *testing.T, b broker) {
 		c := goClient(t, b) // the hub is there
-		c.On("add.up", func(ctx context.Context, m *mycroft.Message) {
-			if err := c.Emit(ctx, m.Response(map[string]int{"value": 3})); err != nil {
-				t.Error(err)
-			}
-		})
+		c.On("add.up", answering(t, c, map[string]any{"value": 3}))
 		ear := start(t, omnibus(t), "mycroft", "-b", b.mycroft, "listen", "--count", "2", "speak", "recognizer_loop:utterance")
 		ear.expect(t, "subscribed at")
 		for _, args := range [][]string{{"speak", "Hello World"}, {"say-to", "what time is it"}} {

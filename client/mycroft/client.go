@@ -114,17 +114,10 @@ func (c *Client) wait(ctx context.Context, ch <-chan struct{}, what string) erro
 	case <-ch:
 		return nil
 	case <-c.ending:
-		return c.reason()
+		return c.Err()
 	case <-ctx.Done():
 		return fmt.Errorf("waiting for %s: %w", what, context.Cause(ctx))
 	}
-}
-
-// reason is why the client has ended.
-func (c *Client) reason() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.why
 }
 
 // Close sends what waits to be sent, for a second at most, tells the hub, and
@@ -152,6 +145,18 @@ func (c *Client) Close(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.lastError
+}
+
+// Done is closed when the client has ended and nothing can be sent or received
+// any more.
+func (c *Client) Done() <-chan struct{} { return c.ending }
+
+// Err is why the client has ended: ErrClosed, or with NoReconnect how its
+// connection ended. It is nil as long as Done is not closed.
+func (c *Client) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.why
 }
 
 // Connected reports whether there is a connection at the moment.

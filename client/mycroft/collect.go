@@ -79,7 +79,7 @@ func (c *Client) CollectResponses(ctx context.Context, m *Message, o CollectOpti
 			}
 		case <-timer.C:
 		case <-c.ending:
-			return k.answers, c.reason()
+			return k.answers, c.Err()
 		case <-ctx.Done():
 			return k.answers, context.Cause(ctx)
 		}

@@ -158,6 +158,8 @@ func TestAClientThatDoesNotReconnectEnds(t *testing.T) {
 		for _, err := range []error{<-ended, <-waited, c.Emit(t.Context(), mycroft.NewMessage("x", nil))} {
 			mentions(t, err, "connection to ws://hub:8181/core was lost", "restarting")
 		}
+		<-c.Done()
+		mentions(t, c.Err(), "restarting")
 	})
 }
 

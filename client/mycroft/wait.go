@@ -65,7 +65,7 @@ func (c *Client) await(ctx context.Context, w *wait, begin func(context.Context)
 		case m := <-w.got:
 			return m, nil
 		case <-c.ending:
-			return nil, c.reason()
+			return nil, c.Err()
 		case <-ctx.Done():
 			err = context.Cause(ctx)
 		}

@@ -112,36 +112,85 @@ func jsonObject(what string, text []byte) (json.RawMessage, error) {
 	return text, nil
 }
 
-// deliver sends a message and waits until the hub has relayed it; a flat one is
-// relayed by nobody.
+// rejected is the type in which an omnibus hub tells the sender that it has
+// refused a message.
+const rejected = "omnibus.rejected"
+
+// deliver sends a message as it is and waits until the hub has relayed it; a
+// flat one is relayed by nobody.
 func deliver(ctx context.Context, client *mycroft.Client, m *mycroft.Message, patience time.Duration) error {
 	if m.Fields != nil {
 		return client.Emit(ctx, m)
 	}
-	_, err := ask(ctx, client, m, m.Type)
-	if errors.Is(err, context.DeadlineExceeded) {
+	want, err := canonical(m)
+	if err != nil {
+		return err
+	}
+	taken := make(chan error, 2)
+	hear := func(_ context.Context, got *mycroft.Message) {
+		err := refusal(got, m.Type)
+		if text, failed := canonical(got); err == nil && (failed != nil || text != want) {
+			return
+		}
+		select {
+		case taken <- err:
+		default: // it is known already
+		}
+	}
+	client.On(m.Type, hear)
+	client.On(rejected, hear)
+	if err := client.Emit(ctx, m); err != nil {
+		return err
+	}
+	select {
+	case err := <-taken:
+		return err
+	case <-client.Done():
+		return client.Err()
+	case <-ctx.Done():
+	}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return &codeError{exitTimeout, fmt.Sprintf("the hub has not relayed the message within %s; it may take the name for one of its own", patience)}
 	}
-	return err
+	return context.Cause(ctx)
 }
 
-// ask sends a message and waits for what comes back: a message of a type, or the
-// refusal of an omnibus hub.
+// canonical is a message in a form that does not depend on who wrote it: some
+// hubs write what they relay anew.
+func canonical(m *mycroft.Message) (string, error) {
+	frame, err := m.AppendTo(nil)
+	if err != nil {
+		return "", err
+	}
+	d := json.NewDecoder(bytes.NewReader(frame))
+	d.UseNumber()
+	var x map[string]any
+	if err := d.Decode(&x); err != nil {
+		return "", err
+	}
+	text, err := payload.Marshal(x)
+	return string(text), err
+}
+
+// refusal is the hub's reason not to relay a message of a type, nil when m is
+// something else.
+func refusal(m *mycroft.Message, msgType string) error {
+	var why struct{ Type, Kind, Reason string }
+	if m.Type != rejected || m.Decode(&why) != nil || why.Type != msgType {
+		return nil
+	}
+	kind, _ := bus.ParseKind(why.Kind)
+	return bus.Errorf(kind, msgType, "%s", why.Reason)
+}
+
+// ask sends a request and waits for its answer, or the refusal of the hub.
 func ask(ctx context.Context, client *mycroft.Client, m *mycroft.Message, msgType string) (*mycroft.Message, error) {
-	const rejected = "omnibus.rejected"
 	answer, err := client.WaitForResponse(ctx, m, msgType, rejected)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case answer.Type == rejected && m.Type != rejected:
-		var why struct{ Kind, Reason string }
-		if err := answer.Decode(&why); err != nil {
-			return nil, err
-		}
-		kind, _ := bus.ParseKind(why.Kind)
-		return nil, bus.Errorf(kind, m.Type, "%s", why.Reason)
-	case msgType == m.Type: // it is the message itself
-		return answer, nil
+	}
+	if err := refusal(answer, m.Type); err != nil {
+		return nil, err
 	}
 	return answer, mapping.ErrorOf(answer.Data)
 }
@@ -149,7 +198,7 @@ func ask(ctx context.Context, client *mycroft.Client, m *mycroft.Message, msgTyp
 // timedOut gives a timeout the exit code of one.
 func timedOut(err error) error {
 	if e, ok := errors.AsType[*mycroft.TimeoutError](err); ok {
-		return &codeError{exitTimeout, "timed out: " + strings.ReplaceAll(e.Error(), " or omnibus.rejected", "")}
+		return &codeError{exitTimeout, "timed out: " + strings.ReplaceAll(e.Error(), " or "+rejected, "")}
 	}
 	return err
 }
