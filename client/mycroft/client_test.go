@@ -37,6 +37,82 @@ func TestAHubNeedsNoGreeting(t *testing.T) {
 	})
 }
 
+func TestFlatFramesReachHandlersWhole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(t)
+		h.greeting = "" // as on a GUI bus, which does not echo either
+		h.quiet = true
+		c := h.start(mycroft.Options{})
+		for _, x := range readVectors(t).GUI {
+			want, err := mycroft.ParseMessage([]byte(x.Wire))
+			noError(t, err)
+			go h.send(x.Wire)
+			got, err := c.WaitForMessage(t.Context(), want.Type)
+			noError(t, err)
+			same(t, "frame", compact(t, frame(t, got)), compact(t, x.Wire))
+			noError(t, c.Emit(t.Context(), got)) // and back
+			same(t, "frame", compact(t, <-h.frames), compact(t, x.Wire))
+		}
+	})
+}
+
+func TestManyMembersCostTimeInProportion(t *testing.T) {
+	var text strings.Builder
+	text.WriteString(`{"type":"x"`)
+	for i := range 150_000 { // minutes, if each were compared with all others
+		fmt.Fprintf(&text, `,"k%d":%d`, i%100_000, i)
+	}
+	text.WriteString("}")
+	m, err := mycroft.ParseMessage([]byte(text.String()))
+	noError(t, err)
+	m = m.Reply("y", m.Fields, m.Fields)
+	var data map[string]int
+	noError(t, m.Decode(&data))
+	if len(data) != 100_000 || data["k0"] != 100_000 || data["k99999"] != 99_999 {
+		t.Errorf("%d members, k0 is %d", len(data), data["k0"])
+	}
+	noError(t, m.DecodeContext(&data))
+}
+
+func TestConnectsByTLSToAnyHostPortAndRoute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(t)
+		identity, trust := certificate(t, "hub.example")
+		h.identity = identity
+		var dialed []string
+		options := func(url string) mycroft.Options {
+			return mycroft.Options{URL: url, TLS: trust, NoReconnect: true, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+				dialed = append(dialed, address)
+				return h.network.Dial(ctx, "hub:8181")
+			}}
+		}
+		for url, fails := range map[string]string{
+			"wss://hub.example/core":      "",
+			"wss://hub.example:8443/core": "",
+			"wss://hub.example/other":     "404",
+			"wss://another.example/core":  "another.example",
+			"ws://hub.example/core":       "handshake",
+		} {
+			c, err := mycroft.New(options(url))
+			noError(t, err)
+			switch err := c.Start(t.Context()); {
+			case fails != "":
+				mentions(t, err, fails)
+			default:
+				noError(t, err)
+				_, err = c.WaitForResponse(t.Context(), mycroft.NewMessage("x", nil), "x")
+				noError(t, err)
+			}
+			noError(t, c.Close(t.Context()))
+		}
+		slices.Sort(dialed)
+		want := []string{"another.example:443", "hub.example:443", "hub.example:443", "hub.example:80", "hub.example:8443"}
+		if !slices.Equal(dialed, want) {
+			t.Errorf("dialed %q, want %q", dialed, want)
+		}
+	})
+}
+
 func TestHandlersOfATypeRunInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t)

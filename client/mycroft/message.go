@@ -87,7 +87,7 @@ func (m *Message) split(frame object) {
 		case "context":
 			m.Context = x.value
 		default:
-			fields.set(x.key, x.value)
+			fields = append(fields, x)
 		}
 	}
 	if len(fields) > 0 {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"slices"
 
 	"omnibus/dialect/mycroft/packet"
@@ -23,10 +24,32 @@ type member struct {
 // that repeats the last counts.
 func objectOf(text json.RawMessage) object {
 	var o object
-	for key, value := range packet.Members(text) {
-		o.set(key, value)
-	}
+	o.setAll(packet.Members(text))
 	return o
+}
+
+// fewMembers are found as quickly by looking at all of them.
+const fewMembers = 16
+
+// setAll sets many members, in time that grows with their number alone.
+func (o *object) setAll(members iter.Seq2[string, json.RawMessage]) {
+	var at map[string]int
+	for key, value := range members {
+		if at == nil && len(*o) > fewMembers {
+			at = make(map[string]int, 2*len(*o))
+			for i, m := range *o {
+				at[m.key] = i
+			}
+		}
+		if at == nil {
+			o.set(key, value)
+		} else if i, ok := at[key]; ok {
+			(*o)[i].value = value
+		} else {
+			at[key] = len(*o)
+			*o = append(*o, member{key, value})
+		}
+	}
 }
 
 func (o object) get(key string) json.RawMessage {
@@ -54,9 +77,13 @@ func (o *object) remove(key string) {
 
 // overlay sets all members of another object.
 func (o *object) overlay(other object) {
-	for _, m := range other {
-		o.set(m.key, m.value)
-	}
+	o.setAll(func(yield func(string, json.RawMessage) bool) {
+		for _, m := range other {
+			if !yield(m.key, m.value) {
+				return
+			}
+		}
+	})
 }
 
 func (o object) text() json.RawMessage { return append(o.appendMembers([]byte{'{'}), '}') }

@@ -2,9 +2,15 @@ package mycroft_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/sha1"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"fmt"
+	"math/big"
 	"net"
 	"slices"
 	"strings"
@@ -31,6 +37,7 @@ type hub struct {
 	quiet    bool        // it relays nothing
 	greeting string      // "" for none
 	frames   chan string // that clients sent
+	identity *tls.Config // for wss; nil for ws
 
 	mu       sync.Mutex // guards what follows
 	listener net.Listener
@@ -62,6 +69,9 @@ func (h *hub) up() {
 			conn, err := l.Accept()
 			if err != nil {
 				return
+			}
+			if h.identity != nil {
+				conn = tls.Server(conn, h.identity)
 			}
 			ws, err := carrier.Upgrade(conn, carrier.WebSocketOptions{Path: "/core", MaxMessage: 64 << 20})
 			if err != nil {
@@ -249,4 +259,23 @@ func shake(t *testing.T, conn net.Conn) {
 	for err == nil {
 		_, err = conn.Read(buf)
 	}
+}
+
+// certificate makes an identity for a server of a name, and who trusts it.
+func certificate(t *testing.T, name string) (server, trust *tls.Config) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	noError(t, err)
+	about := &x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: []string{name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, about, about, key.Public(), key)
+	noError(t, err)
+	leaf, err := x509.ParseCertificate(der)
+	noError(t, err)
+	pool := x509.NewCertPool()
+	pool.AddCert(leaf)
+	server = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+	return server, &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}
 }
