@@ -196,6 +196,8 @@ func TestGoClientComesBackWhenAnOriginalHubRestarts(t *testing.T) {
 				}
 			}
 			echo()
+			ear := start(t, omnibus(t), "mycroft", "-b", c.URL(), "listen", "last.words")
+			ear.expect(t, "subscribed at")
 			if err := first.cmd.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}
@@ -205,6 +207,12 @@ func TestGoClientComesBackWhenAnOriginalHubRestarts(t *testing.T) {
 			if n := c.Stats().Connections; n != 2 {
 				t.Errorf("there were %d connections", n)
 			}
+			ear.expect(t, "was lost")
+			ear.expect(t, "connected again")
+			if err := c.Emit(t.Context(), mycroft.NewMessage("last.words", nil)); err != nil {
+				t.Fatal(err)
+			}
+			ear.expect(t, "last.words")
 		})
 	}
 }

@@ -46,7 +46,7 @@ func TestFlatFramesReachHandlersWhole(t *testing.T) {
 		for _, x := range readVectors(t).GUI {
 			want, err := mycroft.ParseMessage([]byte(x.Wire))
 			noError(t, err)
-			go h.send(x.Wire)
+			h.sendSoon(x.Wire)
 			got, err := c.WaitForMessage(t.Context(), want.Type)
 			noError(t, err)
 			same(t, "frame", compact(t, frame(t, got)), compact(t, x.Wire))
@@ -232,8 +232,7 @@ func TestAHandlerThatIsRemovedDoesNotGetWhatWaits(t *testing.T) {
 		c := h.start(mycroft.Options{})
 		release := make(chan struct{})
 		n := 0
-		var l *mycroft.Listener
-		l = c.On("a.b", func(context.Context, *mycroft.Message) { n++; <-release })
+		l := c.On("a.b", func(context.Context, *mycroft.Message) { n++; <-release })
 		h.send(`{"type":"a.b"}`)
 		h.send(`{"type":"a.b"}`)
 		synctest.Wait()
@@ -300,7 +299,7 @@ func TestASlowHandlerLosesTheNewest(t *testing.T) {
 				t.Errorf("%s: %d were dropped and reported:\n%s", name, n, d.text())
 			}
 			// Waits do not depend on handlers.
-			go h.send(`{"type":"a.b","data":{"n":99}}`)
+			h.sendSoon(`{"type":"a.b","data":{"n":99}}`)
 			m, err := c.WaitForMessage(t.Context(), "a.b")
 			noError(t, err)
 			same(t, "message", string(m.Data), `{"n":99}`)

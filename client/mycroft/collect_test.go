@@ -67,23 +67,36 @@ func TestResponsesAreCollected(t *testing.T) {
 		{"no ack, no response", nil, nil, ms(200), ""},
 		{"ack and response at once", []step{{0, "h1", "handling 2"}, {0, "h1", "succeeds 1"}}, nil, ms(200), "h1 true 1"},
 		{"response without any ack", []step{{0, "h1", "succeeds 1"}}, nil, ms(200), "h1 true 1"},
-		{"h1 takes 2 s, h2 0.6 s, h1 answers at 0.4 s",
-			[]step{{0, "h1", "handling 2"}, {0, "h2", "handling 0.6"}, {ms(400), "h1", "succeeds 1"}}, nil, ms(600), "h1 true 1"},
+		{
+			"h1 takes 2 s, h2 0.6 s, h1 answers at 0.4 s",
+			[]step{{0, "h1", "handling 2"}, {0, "h2", "handling 0.6"}, {ms(400), "h1", "succeeds 1"}},
+			nil, ms(600), "h1 true 1",
+		},
 		{"enough at 0.5 s", []step{{0, "h1", "handling 2"}, {0, "h2", "handling 2"}, {ms(500), "h1", "succeeds 1"}}, early, ms(500), "h1 true 1"},
 		{"ack of 60 s, silent", []step{{0, "h1", "handling 60"}}, nil, 3 * time.Second, ""},
 		// Where the originals have defects.
-		{"extended by 5 s, answer at 1 s",
-			[]step{{0, "h1", "handling 0.5"}, {ms(400), "h1", "handling 5"}, {time.Second, "h1", "succeeds 1"}}, nil, time.Second, "h1 true 1"},
-		{"enough before the first wait is over",
-			[]step{{0, "h1", "handling 2"}, {0, "h2", "handling 2"}, {ms(100), "h1", "succeeds 1"}}, early, ms(100), "h1 true 1"},
+		{
+			"extended by 5 s, answer at 1 s",
+			[]step{{0, "h1", "handling 0.5"}, {ms(400), "h1", "handling 5"}, {time.Second, "h1", "succeeds 1"}},
+			nil, time.Second, "h1 true 1",
+		},
+		{
+			"enough before the first wait is over",
+			[]step{{0, "h1", "handling 2"}, {0, "h2", "handling 2"}, {ms(100), "h1", "succeeds 1"}},
+			early, ms(100), "h1 true 1",
+		},
 		// More.
 		{"an extension cannot pass the end", []step{{0, "h1", "handling 2"}, {time.Second, "h1", "handling 60"}}, nil, 3 * time.Second, ""},
-		{"the last answer of a handler counts",
+		{
+			"the last answer of a handler counts",
 			[]step{{0, "h1", "handling 2"}, {0, "h2", "handling 1"}, {ms(10), "h1", "succeeds 1"}, {ms(20), "h2", "fails"}, {ms(30), "h1", "succeeds 2"}},
-			nil, ms(200), "h1 true 2, h2 false null"},
-		{"acks that come late count when somebody is waited for",
+			nil, ms(200), "h1 true 2, h2 false null",
+		},
+		{
+			"acks that come late count when somebody is waited for",
 			[]step{{0, "h1", "handling 1"}, {ms(500), "h2", "handling 1"}, {ms(600), "h1", "succeeds 1"}, {ms(1400), "h2", "succeeds 2"}},
-			nil, ms(1400), "h1 true 1, h2 true 2"},
+			nil, ms(1400), "h1 true 1, h2 true 2",
+		},
 		{"an ack after the answer is none", []step{{0, "h1", "succeeds 1"}, {ms(10), "h1", "handling 2"}}, nil, ms(200), "h1 true 1"},
 		{"answers to other queries do not count", []step{
 			{0, "h1", `raw {"type":"question:query.response","data":{"query":"another","handler":"h9","succeeded":true}}`},

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"omnibus/client/mycroft"
 )
@@ -19,7 +20,7 @@ func TestEncryptedFramesAreThoseOfOVOS(t *testing.T) {
 		c := h.start(mycroft.Options{SecretKey: []byte(v.Key)})
 		for _, wire := range []string{v.Wire, v.WebCrypto, strings.ToUpper(v.Wire[:20]) + v.Wire[20:]} {
 			wire = strings.Replace(wire, "CIPHERTEXT", "ciphertext", 1)
-			go h.send(wire)
+			h.sendSoon(wire)
 			m, err := c.WaitForMessage(t.Context(), "speak")
 			noError(t, err)
 			same(t, "frame", frame(t, m), v.Plain)
@@ -38,9 +39,9 @@ func TestClientsWithAKeyUnderstandEachOtherAlone(t *testing.T) {
 		if two.Stats().Invalid != 0 {
 			t.Error("the greeting was dropped, which is never encrypted")
 		}
-		go func() {
+		time.AfterFunc(time.Millisecond, func() {
 			noError(t, one.Emit(t.Context(), mycroft.NewMessage("secret.told", map[string]string{"x": "y"})))
-		}()
+		})
 		m, err := two.WaitForMessage(t.Context(), "secret.told")
 		noError(t, err)
 		same(t, "data", string(m.Data), `{"x":"y"}`)
@@ -72,7 +73,7 @@ func TestUnencryptedFramesCanBeAllowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t)
 		c := h.start(mycroft.Options{SecretKey: []byte("0123456789abcdef"), AllowUnencrypted: true})
-		go h.send(`{"type":"plain.told"}`)
+		h.sendSoon(`{"type":"plain.told"}`)
 		_, err := c.WaitForMessage(t.Context(), "plain.told")
 		noError(t, err)
 	})

@@ -118,6 +118,11 @@ func (h *hub) send(frame string) {
 	}
 }
 
+// sendSoon sends a frame when everything else in the bubble has come to rest.
+func (h *hub) sendSoon(frame string) {
+	time.AfterFunc(time.Millisecond, func() { h.send(frame) })
+}
+
 // drop ends all connections, with a close frame or without.
 func (h *hub) drop(inOrder bool) {
 	h.mu.Lock()

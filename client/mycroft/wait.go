@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -70,7 +71,7 @@ func (c *Client) await(ctx context.Context, w *wait, begin func(context.Context)
 			err = context.Cause(ctx)
 		}
 	}
-	if ctx.Err() == context.DeadlineExceeded { //nolint:errorlint // as package context returns it
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		return nil, &TimeoutError{What: strings.Join(w.types, " or "), After: time.Since(start), Skipped: w.skipped}

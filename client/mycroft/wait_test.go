@@ -156,7 +156,7 @@ func TestAnAnswerWithoutIDIsNotTakenWhenItMayBeSomebodyElses(t *testing.T) {
 			for len(h.frames) > 0 {
 				<-h.frames
 			}
-			request, answer := ask(t, h, c, mycroft.NewMessage("x.get", nil))
+			_, answer := ask(t, h, c, mycroft.NewMessage("x.get", nil))
 			h.send(uncorrelated)
 			h.send(uncorrelated)
 			r := <-answer
@@ -167,6 +167,7 @@ func TestAnAnswerWithoutIDIsNotTakenWhenItMayBeSomebodyElses(t *testing.T) {
 			mentions(t, r.err, "2 came that do not say whom they are for")
 
 			// One that says so is taken all the same.
+			var request *mycroft.Message
 			request, answer = ask(t, h, c, mycroft.NewMessage("x.get", nil))
 			h.send(uncorrelated)
 			h.send(frame(t, request.Response(map[string]int{"n": 2})))

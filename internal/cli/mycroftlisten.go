@@ -168,35 +168,38 @@ func (c *mycroftListenCommand) wants(msgType string) bool {
 
 // print writes one message.
 func (c *mycroftListenCommand) print(m *mycroft.Message) error {
-	line := ""
-	if c.json {
-		text, err := compact(payload.Of(m), payload.JSON)
-		if err != nil {
-			return &failure{err}
-		}
-		line = text
-	} else {
-		line = m.Type
-		if visible(line) != line {
-			line = quoted(line)
-		}
-		parts := [][]byte{m.Fields, m.Data}
-		if c.withContext {
-			parts = append(parts, m.Context)
-		}
-		for _, part := range parts {
-			if part == nil || string(part) == "{}" && !c.withContext {
-				continue
-			}
-			text, err := compact(payload.New(payload.JSON, part), payload.JSON)
-			if err != nil {
-				return &failure{err}
-			}
-			line += "  " + text
-		}
+	line, err := c.line(m)
+	if err != nil {
+		return &failure{err}
 	}
 	if _, err := fmt.Fprintln(c.out, line); err != nil {
 		return &failure{fmt.Errorf("writing to standard output: %w", err)}
 	}
 	return nil
+}
+
+// line is a message as it is printed.
+func (c *mycroftListenCommand) line(m *mycroft.Message) (string, error) {
+	if c.json {
+		return compact(payload.Of(m), payload.JSON)
+	}
+	line := m.Type
+	if visible(line) != line {
+		line = quoted(line)
+	}
+	parts := [][]byte{m.Fields, m.Data}
+	if c.withContext {
+		parts = append(parts, m.Context)
+	}
+	for _, part := range parts {
+		if part == nil || string(part) == "{}" && !c.withContext {
+			continue
+		}
+		text, err := compact(payload.New(payload.JSON, part), payload.JSON)
+		if err != nil {
+			return "", err
+		}
+		line += "  " + text
+	}
+	return line, nil
 }

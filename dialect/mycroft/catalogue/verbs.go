@@ -80,7 +80,7 @@ var vocabulary = sync.OnceValue(func() (v struct {
 	v.past, v.bases, v.forms = make(map[string]string), make(map[string]string), make(map[string]form)
 	v.doubles = strings.Fields(doubling)
 	v.nouns = strings.Fields(nouns)
-	for _, base := range strings.Fields(regular) {
+	for base := range strings.FieldsSeq(regular) {
 		v.past[base] = regularPast(base, v.doubles)
 	}
 	list := strings.Fields(irregular)
