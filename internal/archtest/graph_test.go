@@ -39,6 +39,8 @@ dialect/mqtt/mapping < bus dialect/mqtt/packet payload
 # It plays transcripts against any broker, over sockets and WebSockets.
 dialect/mqtt/mqtttest < carrier dialect/mqtt/packet
 dialect/mycroft/packet <
+# The documented types as data, for the hub's export rule and for people.
+dialect/mycroft/catalogue <
 # What a payload is in a frame, for the hub and for clients.
 dialect/mycroft/mapping < bus dialect/mycroft/packet payload
 dialect/web < auth bus carrier config dialect payload topic; tests < broker dialect/dialecttest
@@ -53,11 +55,13 @@ dialect/dialecttest < broker bus dialect internal/remote payload topic
 internal/app < auth broker bus config dialect; tests < carrier dialect/echo dialect/std
 # A client knows what the wire knows: the codecs of two dialects, the documents of the third.
 internal/remote < bus carrier dialect/mqtt/mapping dialect/mqtt/packet dialect/mycroft/mapping dialect/mycroft/packet dialect/web payload topic
+# Clients share the codecs of the dialects and import no server.
+client/mycroft < carrier dialect/mycroft/packet
 # The load generator speaks to brokers of any make, and knows the codec alone.
 bench < dialect/mqtt/packet
 cmd/omnibus < internal/cli
-internal/cli < bench bus config dialect/std dialect/web internal/app internal/buildinfo internal/remote payload topic
-e2e <; tests < bus dialect/std internal/app
+internal/cli < bench bus client/mycroft config dialect/mycroft/catalogue dialect/mycroft/mapping dialect/std dialect/web internal/app internal/buildinfo internal/remote payload topic
+e2e <; tests < bus client/mycroft dialect/std internal/app
 internal/archtest <
 internal/buildinfo <
 `

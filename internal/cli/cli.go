@@ -71,6 +71,7 @@ other commands talk to one that runs.`,
 		newSubCommand(s, b),
 		newCallCommand(s, b),
 		newExposeCommand(s, b),
+		newMycroftCommand(s),
 		newBenchCommand(s),
 		newVersionCommand(s),
 	)

@@ -20,7 +20,8 @@ import (
 )
 
 // The scripts of testdata/script run against a broker of their own: $WEB, $MYCROFT
-// and $MQTT are its URLs, $NOBODY one where nothing listens. Besides the usual
+// and $MQTT are its URLs, $NOBODY one where nothing listens; nobody may publish on
+// denied.to.all. Besides the usual
 // commands they know
 //
 //	code N COMMAND ARG...     runs a command and checks its exit code
@@ -66,6 +67,7 @@ func startBroker() (urls map[string]string, stop func() error, err error) {
 	settings := app.Defaults(std.All())
 	for path, value := range map[string]string{
 		"web.listen": "127.0.0.1:0", "mycroft.listen": "127.0.0.1:0", "mqtt.listen": "127.0.0.1:0", "mqtt.websocket.listen": "",
+		"broker.deny": `["publish denied.to.all"]`,
 	} {
 		if err := settings.Set(path, value); err != nil {
 			return nil, nil, err
