@@ -61,7 +61,9 @@ func (s *session) attach(c *conn, t *terms) bool {
 	s.expiry, s.delay = t.expiry, t.willDelay
 	c.session = s
 	ack := t.ack.AppendWithin(nil, c.version, c.limits)
-	if err := c.out.Append(ack); err != nil || len(ack) == 0 { // MQTT-3.2.0-1
+	// It is written when the session has its connection: what is published once the
+	// client has seen it, is the client's.
+	if _, err := c.out.AppendParts(ack, nil, true); err != nil || len(ack) == 0 { // MQTT-3.2.0-1
 		c.end(packet.PacketTooLarge, "") // the client's maximum leaves no room for CONNACK, which cannot be told
 	}
 	c.joined.Store(true)
@@ -136,7 +138,9 @@ func (s *session) detach(c *conn) {
 		if delay == 0 {
 			s.peer.PublishWill() // MQTT-3.1.2-8
 		}
-		s.suspend(expiry, delay)
+		if c.ending.Load() != uint32(packet.SessionTakenOver)+1 { // otherwise the next connection is here
+			s.suspend(expiry, delay)
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
