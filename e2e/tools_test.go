@@ -46,7 +46,7 @@ func TestMain(m *testing.M) {
 }
 
 // omnibus returns the path of the program, built from this tree.
-func omnibus(t testing.TB) string {
+func omnibus(t *testing.T) string {
 	t.Helper()
 	path, err := binary()
 	if err != nil {
@@ -56,7 +56,7 @@ func omnibus(t testing.TB) string {
 }
 
 // need skips the test when a program is not installed.
-func need(t testing.TB, program string) string {
+func need(t *testing.T, program string) string {
 	t.Helper()
 	path, err := exec.LookPath(program)
 	if err != nil {
@@ -66,7 +66,7 @@ func need(t testing.TB, program string) string {
 }
 
 // python returns an interpreter that has a module, or skips.
-func python(t testing.TB, module string) string {
+func python(t *testing.T, module string) string {
 	t.Helper()
 	path := os.Getenv("OMNIBUS_E2E_PYTHON")
 	if path == "" {
@@ -93,7 +93,7 @@ type process struct {
 }
 
 // start runs a program until the test ends.
-func start(t testing.TB, name string, args ...string) *process {
+func start(t *testing.T, name string, args ...string) *process {
 	t.Helper()
 	cmd := exec.Command(name, args...)
 	cmd.Env = append(os.Environ(), "PYTHONUNBUFFERED=1")
@@ -129,7 +129,7 @@ func start(t testing.TB, name string, args ...string) *process {
 }
 
 // expect reads lines until one contains the text, and returns it.
-func (p *process) expect(t testing.TB, text string) string {
+func (p *process) expect(t *testing.T, text string) string {
 	t.Helper()
 	var seen []string
 	timeout := time.After(patience)
@@ -226,7 +226,7 @@ func serveHere(t *testing.T, set ...string) broker {
 }
 
 // serveProcess starts the program as people do, on free ports.
-func serveProcess(t testing.TB, args ...string) (broker, *process) {
+func serveProcess(t *testing.T, args ...string) (broker, *process) {
 	t.Helper()
 	p := start(t, omnibus(t), append([]string{"serve", "--web", "127.0.0.1:0", "--mycroft", "127.0.0.1:0"}, args...)...)
 	var b broker
