@@ -21,7 +21,8 @@ import (
 // frames are all alike, so a client only counts bytes.
 type load struct {
 	clients, window, burst int
-	frame                  string // what is sent, as text
+	frame                  string        // what is sent, as text
+	pause                  time.Duration // between bursts; 0 for as fast as it goes
 }
 
 // outcome is what one round of a load has shown.
@@ -120,6 +121,7 @@ func (r *round) send(c net.Conn, until time.Time) {
 		for r.behind() > int64(r.window-r.burst) && r.fault.Load() == nil {
 			<-r.wake
 		}
+		time.Sleep(r.pause) // real time: the pace of the load
 		sent := r.sent.Load()
 		now := int64(time.Since(r.began))
 		for i := sent; i < sent+int64(r.burst); i++ {
@@ -252,4 +254,3 @@ func residentBytes(t testing.TB, pid int) int64 {
 	}
 	return pages * int64(os.Getpagesize())
 }
-

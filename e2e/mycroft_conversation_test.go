@@ -1,0 +1,95 @@
+package e2e_test
+
+import (
+	"net"
+	"testing"
+	"time"
+)
+
+func TestMycroftClientsCollectResponses(t *testing.T) {
+	eachClient(t, func(t *testing.T, connect func(broker) *process) {
+		b := serveHere(t)
+		caller := connect(b)
+		for _, name := range []string{"one", "two", "silent"} {
+			handler := connect(b)
+			handler.write(t, "join who.answers "+name)
+			handler.expect(t, "joined")
+		}
+		caller.write(t, `collect who.answers {"phrase": "how tall"}`)
+		caller.expect(t, `collected ["None", "one", "two"]`) // failure() says nothing
+		caller.write(t, "collect nobody.answers")
+		caller.expect(t, "collected []")
+	})
+}
+
+func TestMycroftClientWaitsForAMessage(t *testing.T) {
+	eachClient(t, func(t *testing.T, connect func(broker) *process) {
+		b := serveHere(t)
+		waiter, sender := connect(b), connect(b)
+		sender.write(t, "once some.message")
+		sender.expect(t, "listening")
+		waiter.write(t, "wait some.message")
+		waiter.expect(t, "waiting")
+		// The library may begin to wait a moment after it says so.
+		for {
+			sender.write(t, `emit some.message {"x": 1}`)
+			select {
+			case line := <-waiter.lines:
+				if line != `waited {"x": 1}` {
+					t.Errorf("it says %q", line)
+				}
+			case <-time.After(time.Second): // real time: a pause between two attempts
+				continue
+			}
+			break
+		}
+		sender.expect(t, `got some.message {"x": 1}`)
+	})
+}
+
+// TestMycroftClientsComeBack: the hub is ended in order, and killed; the clients
+// connect again by themselves, with the handlers that they had.
+func TestMycroftClientsComeBack(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the libraries wait five seconds and more before they connect again")
+	}
+	eachClient(t, func(t *testing.T, connect func(broker) *process) {
+		t.Parallel()
+		at, hub := serveProcess(t)
+		host, port := at.mycroftAddress()[0], at.mycroftAddress()[1]
+		client := connect(at)
+		client.write(t, "on still.there")
+		client.expect(t, "listening")
+		for _, end := range []string{"terminate", "kill"} {
+			if end == "kill" {
+				if err := hub.cmd.Process.Kill(); err != nil {
+					t.Fatal(err)
+				}
+				for range hub.lines {
+					continue // until it has ended
+				}
+			} else if status := hub.terminate(t); status != 0 {
+				t.Fatalf("the hub ended with %d", status)
+			}
+			// The later setting counts.
+			at, hub = serveProcess(t, "--mycroft", net.JoinHostPort(host, port))
+			client.expect(t, "event reconnecting")
+			client.expect(t, "event open")
+			client.write(t, `emit still.there {"after": "`+end+`"}`)
+			client.expect(t, `got still.there {"after": "`+end+`"}`)
+		}
+	})
+}
+
+func TestAProgramWithoutALibraryIsGreetedFirst(t *testing.T) {
+	interpreter := python(t, "websocket")
+	b := serveHere(t)
+	heard := values[map[string]int](t, b.bus, "my.message")
+	address := b.mycroftAddress()
+	p := start(t, interpreter, "testdata/mycroft_raw.py", address[0], address[1], "my.message", `{"n": 1}`)
+	p.expect(t, `received {"type":"connected","data":{},"context":{"session":{"session_id":"default"}}}`)
+	p.expect(t, `then {"type": "my.message", "data": {"n": 1}}`)
+	if got := next(t, heard)["n"]; got != 1 {
+		t.Errorf("the bus heard %d", got)
+	}
+}
