@@ -55,7 +55,7 @@ func TestReadyTellsWhatReadFinds(t *testing.T) {
 				cut := len(whole) - 3
 				_, err := client.Write(whole[:cut])
 				noError(t, err)
-				for got := 0; got < n; got++ {
+				for got := range n {
 					if got == n-1 {
 						if ws.Ready() {
 							t.Error("ready for half a frame")

@@ -72,7 +72,7 @@ func TestMycroftClientsComeBack(t *testing.T) {
 				t.Fatalf("the hub ended with %d", status)
 			}
 			// The later setting counts.
-			at, hub = serveProcess(t, "--mycroft", net.JoinHostPort(host, port))
+			_, hub = serveProcess(t, "--mycroft", net.JoinHostPort(host, port))
 			client.expect(t, "event reconnecting")
 			client.expect(t, "event open")
 			client.write(t, `emit still.there {"after": "`+end+`"}`)

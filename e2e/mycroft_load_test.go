@@ -207,7 +207,7 @@ func joinHub(t testing.TB, address string) (net.Conn, *bufio.Reader) {
 		t.Fatal(err)
 	}
 	in := bufio.NewReader(c)
-	answer, err := http.ReadResponse(in, nil)
+	answer, err := http.ReadResponse(in, nil) //nolint:bodyclose // the answer to an upgrade has none
 	if err != nil || answer.StatusCode != http.StatusSwitchingProtocols {
 		t.Fatalf("the hub answered %v, %v", answer, err)
 	}
