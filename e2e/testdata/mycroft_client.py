@@ -7,6 +7,7 @@ Lines in:  emit TYPE DATA | on TYPE | once TYPE | answer TYPE | ask TYPE DATA | 
 Lines out: ready | got TYPE DATA | response DATA | collected [DATA] | event NAME
 """
 import json
+import os
 import sys
 import threading
 
@@ -26,8 +27,7 @@ def connected(*args):
 
 
 def say(*words):
-    sys.stdout.write(' '.join(map(str, words)) + '\n')  # at once: several threads speak
-    sys.stdout.flush()
+    os.write(1, (' '.join(map(str, words)) + '\n').encode())  # at once: several threads speak
 
 
 client.on('open', connected)
