@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"omnibus/bus"
 )
 
 func TestMycroftClientsCollectResponses(t *testing.T) {
@@ -88,6 +90,25 @@ func TestMycroftClientsComeBack(t *testing.T) {
 			client.expectBoth(t, "event reconnecting", "event open")
 			client.write(t, `emit still.there {"after": "`+end+`"}`)
 			client.expect(t, `got still.there {"after": "`+end+`"}`)
+		}
+	})
+}
+
+// TestMycroftClientsAnswerPings: quiet clients stay, since their libraries answer.
+func TestMycroftClientsAnswerPings(t *testing.T) {
+	eachClient(t, func(t *testing.T, connect func(broker) *process) {
+		b := serveHere(t, "mycroft.ping_interval=100ms", "mycroft.ping_timeout=2s")
+		client := connect(b)
+		client.write(t, "on still.there")
+		client.expect(t, "listening")
+		time.Sleep(5 * time.Second) // real time: more than one that does not answer is given
+		if err := bus.Publish(t.Context(), b.bus, "still.there", map[string]int{}); err != nil {
+			t.Fatal(err)
+		}
+		for line := ""; line != "got still.there {}"; {
+			if line = client.expect(t, ""); strings.HasPrefix(line, "event ") {
+				t.Errorf("meanwhile its library told: %s", line)
+			}
 		}
 	})
 }

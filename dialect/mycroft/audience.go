@@ -106,7 +106,7 @@ func (a *audience) send(typ string, to *address, send func(*session)) {
 // address is where an answer goes when answers go to their destination.
 type address struct {
 	names []string // of the destination
-	// self gets it in any case, being its sender or the client that asked.
+	// self gets it too, being its sender or the client that asked.
 	self *session
 	// enough: nobody else needs it when the destination is not known.
 	enough bool
@@ -122,17 +122,20 @@ func (a *audience) deliver(typ string, to *address, send func(*session)) bool {
 	if !known && !to.enough {
 		return false
 	}
+	willing := func(s *session) {
+		if s.seat.chosen == nil || s.seat.chosen.wants(typ) {
+			send(s)
+		}
+	}
 	if to.self != nil {
-		send(to.self) // it may have left; its outbox says so
+		willing(to.self) // it may have left; its outbox says so
 	}
 	if !known {
 		return true
 	}
 	for _, name := range to.names {
 		for _, s := range a.names[name] {
-			if s.seat.chosen == nil || s.seat.chosen.wants(typ) {
-				send(s)
-			}
+			willing(s)
 		}
 	}
 	return true

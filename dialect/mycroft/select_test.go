@@ -152,6 +152,15 @@ func TestAnswersGoToTheirDestination(t *testing.T) {
 	say(skill, `{"type":"svc","context":{"k":1}}`, everybody...)
 	skill.expect(t, `{"type":"svc.response","data":{},"context":{"k":1}}`)
 
+	// Who has asked for other types does not get them, whoever sends them.
+	skill.send(t, `{"type":"omnibus.select","data":{"types":["mark","q"]}}`)
+	skill.expect(t, `{"type":"omnibus.select.response","data":{"ok":true},"context":{}}`)
+	say(skill, answer, asker)
+	say(skill, `{"type":"svc","context":{"k":2}}`, asker, other)
+	say(skill, `{"type":"mark"}`, everybody...)
+	skill.send(t, `{"type":"omnibus.select","data":{}}`)
+	skill.expect(t, `{"type":"omnibus.select.response","data":{"ok":true},"context":{}}`)
+
 	// A name goes with its client.
 	_ = asker.ws.Drop()
 	eventually(t, "its departure", func() bool { return s.broker.Status().Peers["mycroft"] == 2 })
