@@ -3,14 +3,14 @@
 package carrier
 
 import (
-	"io"
 	"net"
 	"os"
 	"syscall"
 )
 
-// rawConn returns the socket below w, if w is one and nothing more: what wraps a connection wants to see the writes.
-func rawConn(w io.Writer) syscall.RawConn {
+// rawConn returns the socket below w, if w is one and nothing more: what wraps a connection wants to see
+// the writes and reads.
+func rawConn(w any) syscall.RawConn {
 	var raw syscall.RawConn
 	var err error
 	switch c := w.(type) {
@@ -20,7 +20,7 @@ func rawConn(w io.Writer) syscall.RawConn {
 		raw, err = c.SyscallConn()
 	}
 	if err != nil {
-		return nil // the flusher's write will say it
+		return nil // the next write or read will say it
 	}
 	return raw
 }
@@ -38,5 +38,16 @@ func writeSocket(fd uintptr, p []byte) (int, error) {
 		default:
 			return 0, os.NewSyscallError("write", err)
 		}
+	}
+}
+
+// readSocket reads what has arrived on the socket, which does not block; 0 for nothing, the end of it, and failures.
+func readSocket(fd uintptr, p []byte) int {
+	for {
+		n, err := syscall.Read(int(fd), p)
+		if err == syscall.EINTR {
+			continue
+		}
+		return max(n, 0)
 	}
 }

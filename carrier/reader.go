@@ -6,6 +6,7 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -33,7 +34,16 @@ type Reader struct {
 	page *[pageSize]byte
 	full bool          // the last read filled the buffer: more is likely waiting
 	seen *atomic.Int64 // when bytes last arrived, if somebody wants to know: nanoseconds of the Unix clock
+	now  *nowReader    // made by the first fillNow
 	nook [nookSize]byte
+}
+
+// nowReader reads from a socket what is there.
+type nowReader struct {
+	raw  syscall.RawConn // nil where that cannot be done
+	to   []byte
+	n    int
+	pull func(fd uintptr) bool // made once so that using it allocates nothing
 }
 
 // NewReader returns a Reader of src.
@@ -144,6 +154,45 @@ func (r *Reader) fill(want int) error {
 		}
 	}
 	return io.ErrNoProgress
+}
+
+// unread are the bytes that are buffered.
+func (r *Reader) unread() []byte { return r.buf[r.i:r.j] }
+
+// fillNow reads what has arrived on the socket, without waiting, if the last read has filled the buffer, and tells
+// whether that was something. What goes wrong shows in the next read.
+func (r *Reader) fillNow() bool {
+	if !r.full || r.j-r.i == pageSize {
+		return false
+	}
+	if r.now == nil {
+		now := &nowReader{raw: rawConn(r.src)}
+		now.pull = func(fd uintptr) bool {
+			now.n = readSocket(fd, now.to)
+			return true // never to be called again
+		}
+		r.now = now
+	}
+	if r.now.raw == nil {
+		return false
+	}
+	if r.page == nil {
+		r.borrow()
+	} else if r.i > 0 {
+		r.j = copy(r.buf, r.buf[r.i:r.j])
+		r.i = 0
+	}
+	r.now.to, r.now.n = r.buf[r.j:], 0
+	err := r.now.raw.Read(r.now.pull)
+	r.now.to = nil
+	if err != nil || r.now.n <= 0 {
+		r.full = false
+		return false
+	}
+	r.stamp(r.now.n)
+	r.full = r.now.n == len(r.buf)-r.j
+	r.j += r.now.n
+	return true
 }
 
 // stamp notes that n bytes have arrived.

@@ -2,7 +2,6 @@ package carrier
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/url"
 	"sync"
@@ -130,7 +129,7 @@ func (o *Outbox) appendFrame(op ws.OpCode, payload []byte, size int, client bool
 // server can: a client's frames are masked one by one.
 func (w *WebSocket) SendFrame(frame []byte) error {
 	if w.client {
-		return errors.New("sending a compiled frame: a client must mask its frames, use Send")
+		return errMasked
 	}
 	return w.out.AppendShared(frame)
 }

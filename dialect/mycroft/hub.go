@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"slices"
 	"sync"
 
 	"omnibus/auth"
@@ -33,11 +32,14 @@ type hub struct {
 	count  struct {
 		connections, handshakes, crossSite, refused      dialect.Counter
 		relayed, exported, invalid, unexported, rejected dialect.Counter
-		slow                                             dialect.Counter
+		slow, silent, lost                               dialect.Counter
 	}
+	unlogged map[string]bool // types that are not logged; nil when nothing is
 
-	mu      sync.Mutex // guards clients, and orders what they are sent
-	clients []*session
+	mu       sync.Mutex // guards audience, and orders what it is sent
+	audience audience
+
+	batches sync.Pool // of *bus.Batch, empty
 }
 
 func newHub(c Config, env dialect.Env, export *dialect.Selection, pages func(carrier.Handshake) bool) *hub {
@@ -59,6 +61,15 @@ func newHub(c Config, env dialect.Env, export *dialect.Selection, pages func(car
 	h.count.invalid = env.Counter("frames_invalid")
 	h.count.rejected = env.Counter("frames_rejected")
 	h.count.slow = env.Counter("slow_clients_disconnected")
+	h.count.silent = env.Counter("silent_clients_disconnected")
+	h.count.lost = env.Counter("clients_lost")
+	h.batches.New = func() any { return new(bus.Batch) }
+	if c.Filter {
+		h.unlogged = make(map[string]bool)
+		for _, typ := range c.FilterLogs {
+			h.unlogged[typ] = true
+		}
+	}
 	return h
 }
 
@@ -106,33 +117,56 @@ func (h *hub) enter(s *session) error {
 	if err := s.ws.Send(carrier.Text, greeting); err != nil {
 		return err
 	}
-	h.clients = append(h.clients, s)
+	h.audience.enter(s)
 	return nil
 }
 
 func (h *hub) leave(s *session) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if i := slices.Index(h.clients, s); i >= 0 {
-		h.clients = slices.Delete(h.clients, i, i+1)
-	}
+	h.audience.leave(s)
 }
 
-// broadcast sends one message to every client. The hub's lock gives all
-// clients the same order. What no queue can hold is sent to nobody.
-func (h *hub) broadcast(message []byte) error {
+// choose changes what a client gets from now on, and tells it so.
+func (h *hub) choose(s *session, chosen *selection, answer []byte) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s.send(answer)
+	h.audience.choose(s, chosen)
+}
+
+func (h *hub) learn(s *session, name string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.audience.learn(name, s)
+}
+
+// broadcast sends one message to every client that is to have it. The hub's lock
+// gives all clients the same order. With a batch the message is written when that
+// is flushed. What no queue can hold is sent to nobody.
+func (h *hub) broadcast(typ string, message []byte, to *address, batch *bus.Batch) error {
 	if n := len(message); n > int(h.config.MaxQueue) {
 		return bus.Errorf(bus.TooLarge, "", "the frame has %d bytes, clients' queues hold %d (mycroft.max_queue)", n, h.config.MaxQueue)
 	}
 	frame := carrier.CompileFrame(carrier.Text, message)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, s := range h.clients {
-		if err := s.ws.SendFrame(frame); err != nil {
-			s.fail(err)
+	h.audience.send(typ, to, func(s *session) { s.sendFrame(frame, batch) })
+	return nil
+}
+
+// sendFrame is called under the hub's lock.
+func (s *session) sendFrame(frame []byte, batch *bus.Batch) {
+	var err error
+	if batch == nil {
+		err = s.ws.SendFrame(frame)
+	} else {
+		var kick bool
+		if kick, err = s.ws.SendFrameLater(frame); kick {
+			batch.Add(s.ws)
 		}
 	}
-	return nil
+	s.sent(err)
 }
 
 // Deliver sends a message of the rest of the bus to the clients.
@@ -142,7 +176,8 @@ func (h *hub) Deliver(m *bus.Message, s *bus.Subscription) {
 	}
 	d, err := mapping.Data(&m.Payload)
 	if err == nil {
-		err = h.broadcast(packet.Append(nil, m.Topic, d, mapping.Context(m.Headers)))
+		context := mapping.Context(m.Headers)
+		err = h.broadcast(m.Topic, packet.Append(nil, m.Topic, d, context), h.answerTo(m.Topic, context, nil), m.Batch)
 	}
 	if err != nil {
 		h.count.unexported.Add(1)

@@ -32,7 +32,12 @@ func (s *session) serve(m packet.Message) {
 	}
 	args = args.Keep()
 	name, headers := m.Type, bus.MakeHeaders(mapping.Headers(m.Context)...)
-	answerTo := packet.Response([]byte(string(m.Context)))
+	response := name + responseSuffix
+	reversed := packet.Response([]byte(string(m.Context)))
+	to := s.hub.answerTo(response, reversed, s)
+	if to != nil {
+		to.enough = true // it is the one that asked
+	}
 	s.calls.Go(func() {
 		ctx, cancel := context.WithTimeout(s.ctx, s.hub.config.CallTimeout)
 		defer cancel()
@@ -41,7 +46,7 @@ func (s *session) serve(m packet.Message) {
 			return // nobody is there to hear it
 		}
 		respond := func(data []byte) error {
-			return s.hub.broadcast(packet.Append(nil, name+responseSuffix, data, answerTo))
+			return s.hub.broadcast(response, packet.Append(nil, response, data, reversed), to, nil)
 		}
 		if err := respond(answer(result, err)); err != nil {
 			_ = respond(mapping.ErrorData(err)) // as large as the request, which was not too large
@@ -82,7 +87,7 @@ type skillAnswer struct {
 // one without any id while no other call of that name is outstanding.
 func (h *hub) call(ctx context.Context, r *bus.Request) (*payload.Value, error) {
 	h.mu.Lock()
-	n := len(h.clients)
+	n := h.audience.count
 	h.mu.Unlock()
 	if n == 0 {
 		return nil, bus.Errorf(bus.Unavailable, r.Service, "no Mycroft client is connected")
@@ -95,7 +100,7 @@ func (h *hub) call(ctx context.Context, r *bus.Request) (*payload.Value, error) 
 	h.calls.add(r.Service, c)
 	defer h.calls.remove(r.Service, c)
 	extra := bus.MakeHeaders(slices.Concat(r.Headers.List(), []bus.Header{{Key: callKey, Value: c.id}})...)
-	if err := h.broadcast(packet.Append(nil, r.Service, d, mapping.Context(extra))); err != nil {
+	if err := h.broadcast(r.Service, packet.Append(nil, r.Service, d, mapping.Context(extra)), nil, nil); err != nil {
 		return nil, err
 	}
 	select {
@@ -168,50 +173,4 @@ func result(data json.RawMessage) skillAnswer {
 	v := new(payload.Value)
 	mapping.SetPayload(v, data)
 	return skillAnswer{value: v.Keep()}
-}
-
-// The control messages: they are for the hub and not relayed.
-const (
-	controlExpose   = "omnibus.expose"
-	controlUnexpose = "omnibus.unexpose"
-)
-
-// control handles a message that is meant for the hub; false for all others.
-func (s *session) control(m packet.Message) bool {
-	if m.Type != controlExpose && m.Type != controlUnexpose {
-		return false
-	}
-	var body struct {
-		Service string `json:"service"`
-	}
-	err := json.Unmarshal(m.Data, &body)
-	switch {
-	case err != nil || body.Service == "":
-		err = bus.Errorf(bus.Invalid, "", `data must name a service: {"service": "name"}`)
-	case m.Type == controlExpose:
-		err = s.expose(body.Service)
-	default:
-		if e := s.exposed[body.Service]; e == nil || !e.Withdraw() {
-			err = bus.Errorf(bus.Unknown, body.Service, "this client has not declared the service")
-		}
-		delete(s.exposed, body.Service)
-	}
-	d := []byte(`{"ok":true}`)
-	if err != nil {
-		s.hub.count.rejected.Add(1)
-		d = answer(nil, err)
-	}
-	s.send(packet.Append(nil, m.Type+responseSuffix, d, packet.Response(m.Context)))
-	return true
-}
-
-func (s *session) expose(name string) error {
-	if e := s.exposed[name]; e != nil && !e.Withdrawn() {
-		return nil
-	}
-	e, err := s.peer.Expose(name, s.hub.call)
-	if err == nil {
-		s.exposed[name] = e
-	}
-	return err
 }

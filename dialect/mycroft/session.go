@@ -3,36 +3,39 @@ package mycroft
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
+	"os"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"omnibus/auth"
 	"omnibus/bus"
 	"omnibus/carrier"
 	"omnibus/dialect"
-	"omnibus/dialect/mycroft/mapping"
-	"omnibus/dialect/mycroft/packet"
 )
 
 // session is one client of the hub.
 type session struct {
-	hub    *hub
-	conn   net.Conn
-	ws     *carrier.WebSocket
-	peer   dialect.Peer
-	log    *slog.Logger
-	ctx    context.Context // ends with the connection
-	failed atomic.Bool
-	calls  sync.WaitGroup
+	hub   *hub
+	conn  net.Conn
+	ws    *carrier.WebSocket
+	peer  dialect.Peer
+	ctx   context.Context       // ends with the connection
+	cause atomic.Pointer[error] // why it is being disconnected
+	calls sync.WaitGroup
+	watch watch
+	seat  seat // the audience's
 
 	// Of the frame that is being handled, on the reading goroutine.
 	frame      []byte
+	to         *address
 	message    bus.Message
-	complained bool // the log has a frame that was dropped
+	batch      *bus.Batch // nil while it waits for frames
+	complained bool       // the log has a frame that was dropped
 
 	exposed map[string]*bus.Exposure
 }
@@ -43,31 +46,12 @@ const frameOverhead = 16
 
 // connection serves one client from its handshake to its end.
 func (h *hub) connection(ctx context.Context, c net.Conn) {
-	ws, err := carrier.Upgrade(c, carrier.WebSocketOptions{
-		Path:        h.config.Route,
-		CheckOrigin: h.pages,
-		MaxMessage:  int(h.config.MaxMessage),
-		Outbox:      carrier.OutboxOptions{MaxBytes: int(h.config.MaxQueue) + frameOverhead},
-	})
-	log := h.log.With("remote", c.RemoteAddr())
-	if err != nil {
-		h.count.handshakes.Add(1)
-		if errors.Is(err, carrier.ErrOrigin) {
-			h.count.crossSite.Add(1)
-			log.Warn("a page of another web site was refused; its origin can be allowed under mycroft.origins", "err", err)
-			return
-		}
-		log.Info("a WebSocket handshake failed", "err", err)
-		return
-	}
-	s := &session{hub: h, conn: c, ws: ws, log: log, exposed: make(map[string]*bus.Exposure)}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s.ctx = ctx
-	if err := s.join(ctx); err != nil {
-		h.count.refused.Add(1)
-		log.Info("a client was refused", "err", err)
-		_ = ws.Close(carrier.ClosePolicy, bus.KindOf(err).String())
+	s := &session{hub: h, conn: c, ctx: ctx}
+	// The handshake needs more stack than the waiting that follows it, and a
+	// stack that has grown stays: it gets a goroutine of its own.
+	if !apart(s.admit) {
 		return
 	}
 	defer s.calls.Wait()
@@ -75,6 +59,64 @@ func (h *hub) connection(ctx context.Context, c net.Conn) {
 	defer s.peer.Leave()
 	s.run(ctx)
 }
+
+// apart runs f on a goroutine of its own and waits for it. A panic becomes the
+// caller's.
+func apart[T any](f func() T) T {
+	result, failure := make(chan T, 1), make(chan any, 1)
+	go func() {
+		defer func() {
+			if p := recover(); p != nil {
+				failure <- fmt.Sprintf("%v\n%s", p, debug.Stack())
+			}
+		}()
+		result <- f()
+	}()
+	select {
+	case x := <-result:
+		return x
+	case p := <-failure:
+		panic(p)
+	}
+}
+
+// admit makes a connection a WebSocket and a peer, or ends it.
+func (s *session) admit() bool {
+	h := s.hub
+	ws, err := carrier.Upgrade(s.conn, carrier.WebSocketOptions{
+		Path:        h.config.Route,
+		CheckOrigin: h.pages,
+		MaxMessage:  int(h.config.MaxMessage),
+		Outbox:      carrier.OutboxOptions{MaxBytes: int(h.config.MaxQueue) + frameOverhead},
+	})
+	if err != nil {
+		h.count.handshakes.Add(1)
+		if errors.Is(err, carrier.ErrOrigin) {
+			h.count.crossSite.Add(1)
+			s.log().Warn("a page of another web site was refused; its origin can be allowed under mycroft.origins", "err", err)
+			return false
+		}
+		s.log().Info("a WebSocket handshake failed", "err", err)
+		return false
+	}
+	s.ws = ws
+	if s.seat.chosen, err = selectionOf(ws.URL, h.config.MaxPatterns); err != nil {
+		h.count.refused.Add(1)
+		s.log().Info("a client was refused for the types that its URL asks for", "err", err)
+		_ = ws.Close(carrier.ClosePolicy, queryTypes+": "+err.Error())
+		return false
+	}
+	if err := s.join(s.ctx); err != nil {
+		h.count.refused.Add(1)
+		s.log().Info("a client was refused", "err", err)
+		_ = ws.Close(carrier.ClosePolicy, bus.KindOf(err).String())
+		return false
+	}
+	return true
+}
+
+// log is the hub's, with the client's address.
+func (s *session) log() *slog.Logger { return s.hub.log.With("remote", s.conn.RemoteAddr()) }
 
 // join makes the session a peer. A hub is one room, so all its clients are of
 // the hub's own tenant.
@@ -108,15 +150,46 @@ func (s *session) run(ctx context.Context) {
 	}
 	stop := context.AfterFunc(ctx, s.leave)
 	defer stop()
-	for {
+	if h.config.PingInterval > 0 {
+		s.watch = watch{session: s, quiet: h.config.PingInterval, answer: h.config.PingTimeout}
+		s.watch.start()
+	}
+	s.ended(s.read())
+}
+
+// read handles frames until reading fails, and takes the client out of the hub.
+func (s *session) read() error {
+	defer s.watch.stop()
+	defer s.hub.leave(s)
+	defer s.flush() // others wait for what is in the batch
+	for n := 0; ; n++ {
+		if s.batch != nil && (n >= fullBatch || !s.ws.Ready()) {
+			s.flush()
+			n = 0
+		}
 		_, frame, err := s.ws.Read()
 		if err != nil {
-			h.leave(s)
-			s.ended(err)
-			return
+			return err
+		}
+		if s.batch == nil {
+			s.batch, _ = s.hub.batches.Get().(*bus.Batch)
 		}
 		s.handle(frame)
 	}
+}
+
+// fullBatch is how many frames of a client are handled before they are written to
+// the others: the first should not wait for the last of a long read.
+const fullBatch = 64
+
+// flush writes what the frames handled so far have given others to send.
+func (s *session) flush() {
+	if s.batch == nil {
+		return
+	}
+	s.batch.Flush()
+	s.hub.batches.Put(s.batch)
+	s.batch, s.message.Batch = nil, nil
 }
 
 // leave makes the reading goroutine end; what is queued is still written.
@@ -125,129 +198,83 @@ func (s *session) leave() { _ = s.ws.SetReadDeadline(time.Unix(1, 0)) }
 // interrupt makes reading and writing end.
 func (s *session) interrupt() { _ = s.conn.SetDeadline(time.Unix(1, 0)) }
 
-// ended closes the connection and says why it ended, where that is news.
+// ended closes the connection, says why it ended where that is news, and counts
+// it.
 func (s *session) ended(err error) {
+	count, log := &s.hub.count, s.log()
+	cause := s.cause.Load()
+	if cause != nil {
+		err = *cause
+	}
+	closed, _ := errors.AsType[*carrier.CloseError](err)
 	switch {
 	case s.ctx.Err() != nil:
 		// The hub is closing. Older clients come back by themselves when the
 		// connection is dropped, not when it is closed in order.
-		_ = s.ws.Drop()
-		return
-	case s.failed.Load():
+		flush, cancel := context.WithTimeout(context.Background(), s.hub.config.Grace)
+		defer cancel()
+		_ = s.ws.Flush(flush)
 		_ = s.ws.Drop()
 		return
 	case errors.Is(err, carrier.ErrTooLarge):
-		s.hub.count.invalid.Add(1)
-		s.log.Warn("a client sent a frame above mycroft.max_message and was disconnected", "limit", s.hub.config.MaxMessage)
+		count.invalid.Add(1)
+		log.Warn("a client sent a frame above mycroft.max_message and was disconnected", "limit", s.hub.config.MaxMessage)
 	case errors.Is(err, carrier.ErrProtocol):
-		s.hub.count.invalid.Add(1)
-		s.log.Info("a client was disconnected", "err", err)
+		count.invalid.Add(1)
+		log.Info("a client was disconnected", "err", err)
+	case errors.Is(err, carrier.ErrFull):
+		count.slow.Add(1)
+		log.Warn("a client reads too slowly and was disconnected", "limit", s.hub.config.MaxQueue, "setting", "mycroft.max_queue")
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		count.slow.Add(1)
+		log.Warn("a client has read nothing for long and was disconnected", "err", err)
+	case errors.Is(err, errSilent):
+		count.silent.Add(1)
+		log.Info("a client went silent and was disconnected", "err", err, "setting", "mycroft.ping_timeout")
+	case errors.Is(err, errExpelled):
+		log.Info("a client was expelled", "err", err)
+	case closed != nil && closed.Code != closedWithout:
+		log.Debug("a client left", "err", err)
 	default:
-		s.log.Debug("a client left", "err", err)
+		count.lost.Add(1)
+		log.Info("a client is gone without a farewell", "err", err)
+	}
+	if cause != nil {
+		_ = s.ws.Drop()
+		return
 	}
 	_ = s.ws.Close(carrier.CloseNormal, "")
 }
 
-// handle is one frame, text or binary.
-func (s *session) handle(frame []byte) {
-	h := s.hub
-	m, err := packet.Parse(frame)
-	switch {
-	case err != nil && h.config.RelayAnything && utf8.Valid(frame):
-		h.relay(frame) // in a text frame, which must be UTF-8
-		return
-	case err != nil:
-		h.count.invalid.Add(1)
-		s.dropped("it is not a Mycroft message", "err", err, "bytes", len(frame))
-		return
-	case isLocalEvent(m.Type) && !h.config.RelayAnything:
-		h.count.rejected.Add(1)
-		s.dropped("clients take its type for a local event", "type", m.Type)
-		return
-	case m.Type == "":
-		h.relay(frame) // no topic, so the clients' business alone
-		return
-	case s.control(m):
-		return
-	}
-	s.publish(frame, m)
-}
+// closedWithout is the code of a connection that ended without a close frame (RFC
+// 6455 section 7.1.5).
+const closedWithout = 1006
 
-// dropped logs the first frame of a client that goes nowhere; a client that
-// sends many must not fill the log, and the counters have them all.
-func (s *session) dropped(why string, attributes ...any) {
-	level := slog.LevelInfo
-	if s.complained {
-		level = slog.LevelDebug
-	}
-	s.complained = true
-	s.log.Log(s.ctx, level, "a frame was dropped; further ones of this client are only counted", append(attributes, "why", why)...)
-}
+var errExpelled = errors.New("expelled")
 
-// publish sends a frame to the other clients and into the bus, and calls the
-// service of its type if there is one outside the hub.
-func (s *session) publish(frame []byte, m packet.Message) {
-	h := s.hub
-	s.frame = frame
-	s.message.Reset()
-	s.message.Topic = m.Type
-	mapping.SetPayload(&s.message.Payload, m.Data)
-	if len(m.Context) > 2 {
-		s.message.Headers = bus.LazyHeaders(func() []bus.Header { return mapping.Headers(m.Context) })
-	}
-	if _, err := s.peer.Publish(&s.message); err != nil {
-		s.reject(m, err)
-		return
-	}
-	h.calls.answered(m)
-	if s.peer.Callable(m.Type) {
-		s.serve(m)
-	}
-}
-
-// relay is called by the broker when it has admitted the message.
-func (s *session) relay(*bus.Message) { s.hub.relay(s.frame) }
-
-func (h *hub) relay(frame []byte) {
-	h.count.relayed.Add(1)
-	_ = h.broadcast(frame) // max_message is no more than max_queue
-}
-
-// reject tells the sender alone that its message went nowhere.
-func (s *session) reject(m packet.Message, err error) {
-	s.hub.count.rejected.Add(1)
-	s.log.Info("a message was rejected", "type", m.Type, "err", err)
-	d := packet.AppendString([]byte(`{"type":`), m.Type)
-	d = packet.AppendString(append(d, `,"kind":`...), bus.KindOf(err).String())
-	d = packet.AppendString(append(d, `,"reason":`...), err.Error())
-	s.send(packet.Append(nil, "omnibus.rejected", append(d, '}'), m.Context))
-}
-
-// fail disconnects a client that cannot be written to. It is called under the
-// hub's lock and does not wait.
+// fail disconnects a client. It may be called under the hub's lock and does not
+// wait; the first reason counts.
 func (s *session) fail(err error) {
-	if !s.failed.CompareAndSwap(false, true) {
-		return
+	if s.cause.CompareAndSwap(nil, &err) {
+		s.interrupt()
 	}
-	if errors.Is(err, carrier.ErrFull) {
-		s.hub.count.slow.Add(1)
-		s.log.Warn("a client reads too slowly and was disconnected", "limit", s.hub.config.MaxQueue)
-	}
-	s.interrupt()
 }
 
 // Deliver is never called: clients subscribe to nothing, the hub does.
 func (s *session) Deliver(*bus.Message, *bus.Subscription) {}
 
 // Expelled drops the connection.
-func (s *session) Expelled(why error) {
-	s.log.Info("a client was expelled", "err", why)
-	s.fail(why)
-}
+func (s *session) Expelled(why error) { s.fail(fmt.Errorf("%w: %w", errExpelled, why)) }
 
 // send sends one message to this client alone.
 func (s *session) send(message []byte) {
-	if err := s.ws.Send(carrier.Text, message); err != nil {
+	s.sent(s.ws.Send(carrier.Text, message))
+}
+
+// sent judges the error of sending. That the connection has ended, whatever way,
+// is for the reading goroutine to find and to tell.
+func (s *session) sent(err error) {
+	if errors.Is(err, carrier.ErrFull) {
 		s.fail(err)
 	}
 }

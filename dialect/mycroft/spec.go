@@ -34,6 +34,13 @@ type Config struct {
 	Grace         time.Duration `yaml:"grace" help:"How long clients' queues may take to be flushed at shutdown."`
 	CallTimeout   time.Duration `yaml:"call_timeout" help:"How long the hub waits for a service before it answers a client with an error."`
 	RelayAnything bool          `yaml:"relay_anything" help:"Also relay frames that are not JSON objects, and messages named like the clients' local events. Old clients reconnect when they get one."`
+	PingInterval  time.Duration `yaml:"ping_interval" help:"A client that has been quiet for so long is pinged. 0 does without: a client that vanishes is then found when something is sent to it."`
+	PingTimeout   time.Duration `yaml:"ping_timeout" help:"How long a pinged client may take to be heard of; then it is disconnected."`
+	CheckSessions bool          `yaml:"check_sessions" help:"Drop messages whose context.session is not an object, and tell all clients so, as newer OVOS does. Older OVOS clients reconnect when they get one."`
+	Filter        bool          `yaml:"filter" help:"Log every message of a client, but those of the types under filter_logs."`
+	FilterLogs    []string      `yaml:"filter_logs" help:"Message types that filter does not log."`
+	AnswersTo     bool          `yaml:"answers_to_destination" help:"Send .response and .handling messages only to the clients that are their destination, when the hub knows them by the source of what they sent."`
+	MaxPatterns   int           `yaml:"max_patterns" help:"Types and patterns that one client may ask for."`
 	Export        []string      `yaml:"export" help:"Topics that are sent to the hub's clients."`
 	Origins       []string      `yaml:"origins" help:"Web origins (https://host) whose pages may connect, besides this machine's and this server's own; \"*\" allows every page, as the original hubs do."`
 	Services      []string      `yaml:"services" help:"Message types that skills answer; the rest of the bus can call them."`
@@ -50,9 +57,16 @@ func Defaults() *Config {
 		MaxClients:  10_000,
 		Grace:       3 * time.Second,
 		CallTimeout: 10 * time.Second,
-		Export:      defaultExport(),
-		Origins:     []string{},
-		Services:    []string{},
+
+		PingInterval:  30 * time.Second,
+		PingTimeout:   time.Minute,
+		CheckSessions: true,
+		FilterLogs:    []string{"gui.status.request", "gui.page.upload"},
+		MaxPatterns:   100,
+
+		Export:   defaultExport(),
+		Origins:  []string{},
+		Services: []string{},
 	}
 }
 
@@ -84,6 +98,15 @@ func (c *Config) Validate() []dialect.Problem {
 	}
 	if c.Grace < 0 {
 		bad("grace", "must not be negative")
+	}
+	switch {
+	case c.PingInterval < 0:
+		bad("ping_interval", "must not be negative")
+	case c.PingInterval > 0 && c.PingTimeout <= 0:
+		bad("ping_timeout", "must be more than zero")
+	}
+	if c.MaxPatterns < 0 {
+		bad("max_patterns", "must not be negative")
 	}
 	for i, text := range c.Export {
 		if _, err := topic.Parse(text); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -30,6 +31,12 @@ type server struct {
 // start serves a hub until the test ends.
 func start(t testing.TB, o broker.Options, configure func(*mycroft.Config)) *server {
 	t.Helper()
+	return startLogging(t, o, io.Discard, configure)
+}
+
+// startLogging is start with a log.
+func startLogging(t testing.TB, o broker.Options, log io.Writer, configure func(*mycroft.Config)) *server {
+	t.Helper()
 	b, err := broker.New(o)
 	if err != nil {
 		t.Fatal(err)
@@ -42,7 +49,7 @@ func start(t testing.TB, o broker.Options, configure func(*mycroft.Config)) *ser
 	if p := c.Validate(); len(p) > 0 {
 		t.Fatalf("the test's configuration is wrong: %v", p)
 	}
-	d, err := c.Open(dialect.Env{Port: b, Log: slog.New(slog.DiscardHandler), Counter: b.Counters().Group("mycroft"), Version: "test"})
+	d, err := c.Open(dialect.Env{Port: b, Log: slog.New(slog.NewTextHandler(log, nil)), Counter: b.Counters().Group("mycroft"), Version: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -95,6 +95,33 @@ func Text(value json.RawMessage) string {
 	return string(value)
 }
 
+// Texts are the contents of a valid JSON string or of the strings in a valid JSON
+// array, and none of any other value.
+func Texts(value json.RawMessage) []string {
+	s := scanner{rest: value}
+	switch s.next() {
+	case '"':
+		return []string{stringOf(s.value())}
+	case '[':
+		s.skip()
+	default:
+		return nil
+	}
+	var all []string
+	for c := s.next(); c != ']'; c = s.next() {
+		switch element := s.value(); {
+		case c == '"':
+			all = append(all, stringOf(element))
+		case len(element) == 0:
+			return all // not valid after all
+		}
+		if s.next() == ',' {
+			s.skip()
+		}
+	}
+	return all
+}
+
 // members ranges over the JSON texts of an object's keys and values.
 func members(object []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(key, value []byte) bool) {

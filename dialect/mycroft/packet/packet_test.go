@@ -276,3 +276,22 @@ func TestEmptyTextsAreEmptyObjects(t *testing.T) {
 		t.Errorf("%s, want %s", got, want)
 	}
 }
+
+func TestTextsOfAValue(t *testing.T) {
+	for value, want := range map[string][]string{
+		`"a"`:                                  {"a"},
+		` "caf\u00e9" `:                        {"café"},
+		`["a", "b,]\"" ,"c"]`:                  {"a", `b,]"`, "c"},
+		`["a",1,{"x":["no"]},["no"],null,"b"]`: {"a", "b"},
+		`[ ]`:                                  nil,
+		`[[]]`:                                 nil,
+		`{"a":"b"}`:                            nil,
+		`5`:                                    nil,
+		`null`:                                 nil,
+		``:                                     nil,
+	} {
+		if got := packet.Texts(json.RawMessage(value)); !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", value, got, want)
+		}
+	}
+}
