@@ -1,6 +1,11 @@
 package mycroft
 
-import "slices"
+import (
+	"slices"
+	"strings"
+
+	"omnibus/dialect/mycroft/catalogue"
+)
 
 // localEvents are the names under which the clients' own libraries tell of
 // their connection. They share one table with message types there, and some
@@ -9,13 +14,17 @@ var localEvents = []string{"open", "close", "message", "error", "reconnecting"}
 
 func isLocalEvent(name string) bool { return slices.Contains(localEvents, name) }
 
+// greetingType is the type by which a hub greets its clients: it is no news to others.
+const greetingType = "connected"
+
 // defaultExport are the topics that look like message types: without "/" and
 // with "." or ":", and the documented types that have neither.
 func defaultExport() []string {
-	return []string{
-		"regex:[^/]*[.:][^/]*",
-		"speak", "complete_intent_failure",
-		"register_vocab", "register_intent", "detach_intent", "detach_skill",
-		"add_context", "remove_context", "active_skill_request",
+	all := []string{"regex:[^/]*[.:][^/]*"}
+	for _, t := range catalogue.Types() {
+		if catalogue.Known(t.Name) && t.Name != greetingType && !strings.ContainsAny(t.Name, ".:/") {
+			all = append(all, t.Name)
+		}
 	}
+	return all
 }

@@ -31,7 +31,7 @@ engine/enginetest < bus engine payload; tests < engine/memory
 dialect < auth bus carrier payload topic
 dialect/echo < auth bus carrier dialect payload topic; tests < broker dialect/dialecttest
 # Of config, settings use the type Size and nothing else.
-dialect/mycroft < auth bus carrier config dialect dialect/mycroft/mapping dialect/mycroft/packet payload topic; tests < broker dialect/dialecttest
+dialect/mycroft < auth bus carrier config dialect dialect/mycroft/catalogue dialect/mycroft/mapping dialect/mycroft/packet payload topic; tests < broker dialect/dialecttest
 dialect/mqtt < auth bus carrier config dialect dialect/mqtt/mapping dialect/mqtt/packet payload topic; tests < broker dialect/dialecttest dialect/mqtt/mqtttest
 dialect/mqtt/packet <
 # What a message is on the bus, and how services are called, for the broker and for clients.

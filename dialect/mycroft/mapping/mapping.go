@@ -9,7 +9,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"unicode/utf8"
 
 	"omnibus/bus"
@@ -119,9 +118,13 @@ func Context(h bus.Headers) []byte {
 	if len(list) == 0 {
 		return nil
 	}
+	last := make(map[string]int, len(list)) // of several with one name the last counts
+	for i, x := range list {
+		last[x.Key] = i
+	}
 	out := []byte{'{'}
 	for i, x := range list {
-		if slices.ContainsFunc(list[i+1:], func(y bus.Header) bool { return y.Key == x.Key }) {
+		if last[x.Key] != i {
 			continue
 		}
 		if len(out) > 1 {
