@@ -18,10 +18,10 @@ func isLocalEvent(name string) bool { return slices.Contains(localEvents, name) 
 const greetingType = "connected"
 
 // defaultExport are the topics that look like message types: without "/" and
-// with "." or ":", and the documented types that have neither.
+// with "." or ":", and the types of the catalogue that have neither.
 func defaultExport() []string {
 	all := []string{"regex:[^/]*[.:][^/]*"}
-	for _, t := range catalogue.Types() {
+	for _, t := range slices.Concat(catalogue.Types(), catalogue.Undocumented()) {
 		if catalogue.Known(t.Name) && t.Name != greetingType && !strings.ContainsAny(t.Name, ".:/") {
 			all = append(all, t.Name)
 		}
