@@ -1,7 +1,9 @@
 package auth_test
 
 import (
+	"errors"
 	"net"
+	"strings"
 	"testing"
 
 	"omnibus/auth"
@@ -36,7 +38,7 @@ func TestOpenAdmitsEverybodyUnderTheNameTheyGive(t *testing.T) {
 	for _, c := range []auth.Credentials{
 		{},
 		{Dialect: "mqtt", Name: "sensor-7"},
-		{Dialect: "rembus", Name: "comp", Username: "admin", Password: []byte("wrong"), Method: "rsa", Data: []byte{1}},
+		{Dialect: "rembus", Name: "comp", Username: "admin", Password: []byte("wrong"), Data: []byte{1}},
 		{Name: "far", Remote: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 1}},
 	} {
 		talk, err := auth.Open{}.Begin(t.Context(), &c)
@@ -79,5 +81,12 @@ func TestAdmittedIsOverAtOnceAndKeepsItsOwnPrincipal(t *testing.T) {
 	}
 	if _, other, err := auth.Admitted(given).Next(t.Context(), nil); err != nil || other == p {
 		t.Errorf("two logins share one principal, %v", err)
+	}
+}
+
+func TestOpenHasNoMethods(t *testing.T) {
+	_, err := auth.Open{}.Begin(t.Context(), &auth.Credentials{Dialect: "rembus", Name: "comp", Method: "rsa"})
+	if !errors.Is(err, auth.ErrMethod) || !errors.Is(err, auth.ErrDenied) || !strings.Contains(err.Error(), `"rsa"`) {
+		t.Errorf("got %v, want the method refused by its name", err)
 	}
 }

@@ -54,7 +54,8 @@ func TestEveryMessageOfAnHonestBrokerIsCounted(t *testing.T) {
 			if r.Traffic.Expected != want || r.Traffic.Lost != 0 {
 				t.Errorf("expected %d, lost %d; the broker got %d to deliver", r.Traffic.Expected, r.Traffic.Lost, want)
 			}
-			if r.Traffic.Rate <= 0 {
+			// One message each millisecond may all miss a short measurement on a busy machine.
+			if paced := strings.HasPrefix(s.Name, "round-trip"); r.Traffic.Rate <= 0 && !paced {
 				t.Errorf("the rate is %v", r.Traffic.Rate)
 			}
 			acks := uint64(0)

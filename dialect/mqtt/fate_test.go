@@ -2,7 +2,6 @@ package mqtt_test
 
 import (
 	"context"
-	"net"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -217,7 +216,7 @@ func TestAClientThatDoesNotReadIsTakenOverAtOnce(t *testing.T) {
 		if waited := time.Since(since); waited > time.Second {
 			t.Errorf("that took %v", waited)
 		}
-		_ = net.Conn(a.c).Close()
+		_ = a.c.Close()
 	})
 }
 
