@@ -28,6 +28,7 @@ type Client struct {
 	clientID string
 	first    bool // there was no connection yet
 
+	parting  sync.RWMutex   // held for reading while Disconnect writes
 	handlers sync.WaitGroup // the goroutine that calls handlers
 
 	waiting atomic.Int32 // calls that wait for the broker
@@ -199,6 +200,10 @@ func (c *Client) up(l *link) {
 // down ends a connection that has failed with err.
 func (c *Client) down(l *link, err error) {
 	c.stopPings(l)
+	if c.ctx.Err() != nil { // the broker may close the connection before we know that DISCONNECT was written
+		c.parting.Lock()
+		c.parting.Unlock() //nolint:staticcheck // it is only waited for
+	}
 	if e, ok := errors.AsType[*packet.Error](err); ok && l.server.Version >= V5 {
 		c.bye(l, packet.Disconnect{Reason: e.Reason, Properties: packet.DisconnectProperties{ReasonString: e.Text}})
 	}

@@ -24,8 +24,10 @@ const closing = time.Second
 // wait for messages of QoS 1 and 2 in flight, which a Store keeps, nor for handlers, so that a handler may call it.
 // Messages that wait for their handler are left to the broker's session, if they have a QoS.
 func (c *Client) Disconnect(ctx context.Context, f Farewell) error {
+	c.parting.RLock()
 	c.cancel() // from now on a connection that ends is the end
 	err := c.part(ctx, f)
+	c.parting.RUnlock()
 	c.mu.Lock()
 	if c.over == nil {
 		c.over = ErrClosed
