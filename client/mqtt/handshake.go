@@ -156,9 +156,10 @@ func (c *Client) hello(v Version) (*packet.Connect, error) {
 		CleanStart: o.clean(v, c.first),
 		KeepAlive:  uint16(min(seconds(o.KeepAlive), 0xFFFF)),
 		ClientID:   c.clientID,
-		Username:   o.Username, HasUsername: o.Username != "",
-		Password: o.Password, HasPassword: len(o.Password) > 0,
+		Username:   o.Username,
+		Password:   o.Password, HasPassword: o.Password != nil,
 	}
+	p.HasUsername = o.Username != "" || p.HasPassword && v < V5
 	p.Properties = packet.ConnectProperties{
 		SessionExpiryInterval: o.expiry(),
 		MaximumPacketSize:     uint32(o.MaxPacket),
