@@ -270,6 +270,7 @@ func TestDisconnectWaitsForTheLoop(t *testing.T) {
 		var order []string
 		noError(t, c.Subscribe("a", func(*lwmqtt.Client, []byte, string) {
 			time.Sleep(time.Second)
+			synctest.Wait()
 			order = append(order, "ran")
 		}))
 		p.send("a", "")
@@ -277,6 +278,7 @@ func TestDisconnectWaitsForTheLoop(t *testing.T) {
 		noError(t, c.Disconnect(100)) // a function that runs is not waited for
 		order = append(order, "disconnected")
 		time.Sleep(2 * time.Second)
+		synctest.Wait()
 		if want := []string{"disconnected", "ran"}; !slices.Equal(order, want) {
 			t.Errorf("order is %q, want %q", order, want)
 		}

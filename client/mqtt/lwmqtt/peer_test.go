@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"go.uber.org/goleak"
 
@@ -53,7 +54,10 @@ func newPeer(t *testing.T) *peer {
 
 // client returns one that reaches the peer; it is disconnected at the end.
 func (p *peer) client(options ...lwmqtt.ClientOption) *lwmqtt.Client {
-	dial := func(ctx context.Context, _, address string) (net.Conn, error) { return p.network.Dial(ctx, address) }
+	dial := func(ctx context.Context, _, address string) (net.Conn, error) {
+		synctest.Wait() // what was said on another connection is heard first
+		return p.network.Dial(ctx, address)
+	}
 	c := lwmqtt.NewClient("me", append(options, lwmqtt.WithDial(dial))...)
 	p.t.Cleanup(func() { _ = c.Disconnect() })
 	return c
