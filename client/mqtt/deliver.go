@@ -206,7 +206,7 @@ func (c *Client) enqueue(d *delivery) {
 // later reports an error from where the client is locked.
 func (c *Client) later(err error) {
 	if c.o.OnError != nil {
-		c.enqueue(&delivery{event: func() { c.o.OnError(err) }})
+		c.enqueue(&delivery{event: func() { c.report(err) }})
 	}
 }
 

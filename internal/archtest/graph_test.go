@@ -61,7 +61,7 @@ client/mqtt/lwmqtt < client/mqtt; tests < carrier dialect/mqtt/packet
 bench < dialect/mqtt/packet
 cmd/omnibus < internal/cli
 internal/cli < bench bus config dialect/std dialect/web internal/app internal/buildinfo internal/remote payload topic
-e2e <; tests < bus dialect/std internal/app
+e2e <; tests < bus client/mqtt client/mqtt/lwmqtt dialect/std internal/app
 internal/archtest <
 internal/buildinfo <
 `
