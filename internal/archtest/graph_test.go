@@ -57,11 +57,14 @@ internal/app < auth broker bus config dialect; tests < carrier dialect/echo dial
 internal/remote < bus carrier dialect/mqtt/mapping dialect/mqtt/packet dialect/mycroft/mapping dialect/mycroft/packet dialect/web payload topic
 # Clients share the codecs of the dialects and import no server.
 client/mycroft < carrier dialect/mycroft/packet
+client/mqtt < carrier dialect/mqtt/packet
+# The interface of another library on top of it.
+client/mqtt/lwmqtt < client/mqtt; tests < carrier dialect/mqtt/packet
 # The load generator speaks to brokers of any make, and knows the codec alone.
 bench < dialect/mqtt/packet
 cmd/omnibus < internal/cli
 internal/cli < bench bus client/mycroft config dialect/mycroft/catalogue dialect/mycroft/mapping dialect/std dialect/web internal/app internal/buildinfo internal/remote payload topic
-e2e <; tests < bus client/mycroft dialect/std internal/app
+e2e <; tests < bus client/mqtt client/mqtt/lwmqtt client/mycroft dialect/std internal/app
 internal/archtest <
 internal/buildinfo <
 `
