@@ -1,0 +1,2 @@
+// Package jetstream is (to be written).
+package jetstream
