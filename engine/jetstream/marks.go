@@ -1,10 +1,6 @@
 package jetstream
 
-import (
-	"math"
-
-	"omnibus/bus"
-)
+import "omnibus/bus"
 
 // gapSize is how far positions jump when the journal was not closed: beyond
 // all that may have been given out, read, and lost.
@@ -54,6 +50,17 @@ func (m *marks) before(p bus.Position) bus.Position {
 		}
 	}
 	return p - 1
+}
+
+// count returns how many entries are held.
+func (m *marks) count() uint64 {
+	n := uint64(m.last + 1 - m.first)
+	for _, g := range m.gaps {
+		if m.first <= g.After && g.Next <= m.last {
+			n -= uint64(g.Next - g.After - 1)
+		}
+	}
+	return n
 }
 
 // giveUp moves the beginning to a position and returns how many entries went.
@@ -114,6 +121,3 @@ func resume(s saved, streamFirst, streamLast bus.Position, purged bool) marks {
 	}
 	return m
 }
-
-// full says that positions have run out; nobody will see it.
-func (m *marks) full() bool { return m.next > math.MaxUint64-gapSize }

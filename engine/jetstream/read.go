@@ -20,6 +20,8 @@ const (
 func (j *journal) readStream(ctx context.Context, from bus.Position, max int) (out []*engine.Entry, err error) {
 	j.mu.RLock()
 	lo, hi := j.index.where(from)
+	// As many blocks as will hold max entries if they are of middling size.
+	blocks := 2 + uint64(max)/(1+j.count()/(j.index.last-j.index.first+1))
 	j.mu.RUnlock()
 
 	var seq, last uint64
@@ -28,7 +30,7 @@ func (j *journal) readStream(ctx context.Context, from bus.Position, max int) (o
 		if seq, err = j.find(ctx, l, from, lo, hi); err != nil {
 			return err
 		}
-		out, last, whole, err = j.fetch(ctx, l, seq, from, max)
+		out, last, whole, err = j.fetch(ctx, l, seq, int(min(blocks, readBlocks)), from, max)
 		return err
 	})
 
@@ -91,9 +93,9 @@ func (j *journal) find(ctx context.Context, l *link, from bus.Position, lo, hi u
 
 // fetch reads up to max entries from a position on, from messages from seq on.
 // It says which message was the last one looked at, and whether all of it.
-func (j *journal) fetch(ctx context.Context, l *link, seq uint64, from bus.Position, max int) (out []*engine.Entry, last uint64, whole bool, err error) {
+func (j *journal) fetch(ctx context.Context, l *link, seq uint64, blocks int, from bus.Position, max int) (out []*engine.Entry, last uint64, whole bool, err error) {
 	used := 0 // how many of the messages
-	end, n, err := l.batch(ctx, j.e.opts.journalStream(), seq, min(max, readBlocks), readBytes, func(data []byte) error {
+	end, n, err := l.batch(ctx, j.e.opts.journalStream(), seq, min(max, blocks), readBytes, func(data []byte) error {
 		if len(out) >= max {
 			return nil
 		}
