@@ -30,7 +30,6 @@ var (
 	AppendEntry   = appendEntry
 	EntrySize     = entrySize
 	ParseRecord   = parseRecord
-	Resume        = resume
 )
 
 // Header is the beginning of a block.
@@ -45,3 +44,18 @@ type (
 	Marks = marks
 	Gap   = gap
 )
+
+// What marks say.
+func (m *marks) First() bus.Position               { return m.first }
+func (m *marks) Last() bus.Position                { return m.last }
+func (m *marks) Next() bus.Position                { return m.next }
+func (m *marks) Gone() bus.Position                { return m.gone }
+func (m *marks) Count() uint64                     { return m.count() }
+func (m *marks) Held(p bus.Position) bus.Position  { return m.held(p) }
+func (m *marks) GiveUp(before bus.Position) uint64 { return m.giveUp(before) }
+
+// Resume finds the marks of a journal that is opened.
+func Resume(s Saved, streamFirst, streamLast bus.Position, purged bool) *Marks {
+	m := resume(s, streamFirst, streamLast, purged)
+	return &m
+}

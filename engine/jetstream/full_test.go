@@ -4,6 +4,7 @@ package jetstream_test
 
 import (
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -35,7 +36,7 @@ func TestADiskThatIsFull(t *testing.T) {
 				t.Fatal(err)
 			}
 			dir := filepath.Join(mnt, "data")
-			e, err := jetstream.Open(jetstream.Options{Dir: dir, MinFree: free, Tail: -1})
+			e, err := jetstream.Open(jetstream.Options{Dir: dir, MinFree: free, Tail: -1, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -16,6 +16,6 @@ func TestNothingFlushedIsLostWhenTheProcessIsKilled(t *testing.T) {
 		c.read(t, 5+rand.IntN(60))
 		c.kill()
 		checkKept(t, dir, c)
-		t.Logf("killed when %d entries were flushed and %d records synced", c.flushed, c.synced)
+		t.Logf("killed when up to %d was flushed and %d records were synced", c.flushed, c.synced)
 	}
 }

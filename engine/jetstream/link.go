@@ -19,9 +19,10 @@ const patience = 10 * time.Second
 
 // link is a connection and, when it is embedded, its server.
 type link struct {
-	ns *server.Server // nil when external
-	nc *nats.Conn
-	js jetstream.JetStream
+	ns   *server.Server // nil when external
+	says *serverLog
+	nc   *nats.Conn
+	js   jetstream.JetStream
 }
 
 func (l *link) dial(url string, opts []nats.Option) (err error) {
@@ -86,11 +87,58 @@ func (l *link) store(subject string, last uint64, data []byte) (seq uint64, err 
 		Subject: subject, Data: data,
 		Header: nats.Header{"Nats-Expected-Last-Sequence": {strconv.FormatUint(last, 10)}},
 	}
-	answer, err := l.nc.RequestMsg(m, patience)
+	a, err := l.ask()
+	if err != nil {
+		return 0, fmt.Errorf("storing: %w", err)
+	}
+	defer a.end()
+	if err := a.send(m, 0); err != nil {
+		return 0, fmt.Errorf("storing: %w", err)
+	}
+	answer, _, err := a.next()
 	if err != nil {
 		return 0, fmt.Errorf("storing: %w", err)
 	}
 	return parseAck(answer)
+}
+
+// asked counts the answers to some messages that the server is to store.
+type asked struct {
+	l     *link
+	sub   *nats.Subscription
+	error *string // the server's last one before
+}
+
+func (l *link) ask() (asked, error) {
+	sub, err := l.nc.SubscribeSync(l.nc.NewInbox() + ".*")
+	return asked{l, sub, l.says.lastError()}, err
+}
+
+func (a asked) end() { _ = a.sub.Unsubscribe() } // it fails only when the connection is gone, and the subscription with it
+
+// send publishes a message, whose answer will have its number.
+func (a asked) send(m *nats.Msg, n int) error {
+	m.Reply = a.sub.Subject[:len(a.sub.Subject)-1] + strconv.Itoa(n)
+	return a.l.nc.PublishMsg(m)
+}
+
+// next returns the next answer and the number of its message. A server whose
+// disk fails does not answer, but an embedded one says so in its log.
+func (a asked) next() (m *nats.Msg, n int, err error) {
+	const glance = 200 * time.Millisecond
+	for waited := time.Duration(0); ; waited += glance {
+		m, err = a.sub.NextMsg(glance)
+		switch {
+		case err == nil:
+			n, err = strconv.Atoi(m.Subject[len(a.sub.Subject)-1:])
+			return m, n, err
+		case !errors.Is(err, nats.ErrTimeout) || waited >= patience:
+			return nil, 0, err
+		}
+		if said := a.l.says.lastError(); said != a.error {
+			return nil, 0, fmt.Errorf("the embedded server does not answer, but says: %s", *said)
+		}
+	}
 }
 
 // getRequest asks for stored messages.

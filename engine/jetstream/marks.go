@@ -76,7 +76,9 @@ func (m *marks) giveUp(before bus.Position) (n uint64) {
 	}
 	n = uint64(m.gone - from + 1)
 	for len(m.gaps) > 0 && m.gaps[0].Next <= m.gone {
-		n -= uint64(m.gaps[0].Next - m.gaps[0].After - 1)
+		if m.gaps[0].After >= from {
+			n -= uint64(m.gaps[0].Next - m.gaps[0].After - 1)
+		}
 		m.gaps = m.gaps[1:]
 	}
 	return n

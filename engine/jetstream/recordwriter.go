@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -114,34 +113,31 @@ func (r *records) send(l *link, round []*op, kept []bool) error {
 			return err
 		}
 	}
-	inbox := l.nc.NewInbox()
-	sub, err := l.nc.SubscribeSync(inbox + ".*")
+	a, err := l.ask()
 	if err != nil {
 		return fmt.Errorf("storing records: %w", err)
 	}
-	defer func() { _ = sub.Unsubscribe() }() // it fails only when the connection is gone, and the subscription with it
+	defer a.end()
 	for i, o := range round {
 		m := &nats.Msg{
 			Subject: r.e.opts.tableSubject(string(o.table)) + "." + digest(o.key),
-			Reply:   inbox + "." + strconv.Itoa(i),
 			Data:    appendRecord(make([]byte, 0, recordSize(o.key, o.value)), o),
 		}
 		if o.deleted {
 			m.Header = nats.Header{"Nats-TTL": {deletedFor.String()}}
 		}
-		if err := l.nc.PublishMsg(m); err != nil {
+		if err := a.send(m, i); err != nil {
 			return fmt.Errorf("storing records: %w", err)
 		}
 	}
 	var errs []error
 	for range round {
-		m, err := sub.NextMsg(patience)
+		m, i, err := a.next()
+		if err == nil && i >= len(round) {
+			err = fmt.Errorf("an answer to message %d of %d", i, len(round))
+		}
 		if err != nil {
 			return fmt.Errorf("storing records: %w", err)
-		}
-		i, err := strconv.Atoi(m.Subject[strings.LastIndexByte(m.Subject, '.')+1:])
-		if err != nil || i < 0 || i >= len(round) {
-			return fmt.Errorf("storing records: an answer to %s", m.Subject)
 		}
 		if _, err := parseAck(m); err != nil {
 			if len(errs) < 3 {

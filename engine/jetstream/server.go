@@ -8,6 +8,7 @@ import (
 	"math"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -16,8 +17,8 @@ import (
 
 const (
 	// maxPayload bounds a message of the embedded server. Its store takes
-	// records above 32 MiB for damage.
-	maxPayload = 24 << 20
+	// records of more than 32 MiB for damage.
+	maxPayload = 31 << 20
 	// safetyNet is how often the server itself flushes, whatever we do.
 	safetyNet = time.Second
 	// seldom is how often it does when it was asked not to.
@@ -30,7 +31,7 @@ const (
 func storeDir(dir string) string { return filepath.Join(dir, "nats") }
 
 // startServer starts a server that opens no port and takes no signals.
-func startServer(o Options) (*server.Server, error) {
+func startServer(o Options, says *serverLog) (*server.Server, error) {
 	so := &server.Options{
 		ServerName:         o.Name,
 		DontListen:         true,
@@ -51,7 +52,7 @@ func startServer(o Options) (*server.Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the embedded server: %w", err)
 	}
-	ns.SetLoggerV2(&serverLog{o.Log.With("part", "nats")}, false, false, false)
+	ns.SetLoggerV2(says, false, false, false)
 	ns.Start()
 	if !ns.ReadyForConnections(startTime) {
 		stopServer(ns)
@@ -79,7 +80,8 @@ func connect(o Options, onLoss func(error)) (*link, error) {
 	url := o.URL
 	if url == "" {
 		var err error
-		if l.ns, err = startServer(o); err != nil {
+		l.says = &serverLog{log: o.Log.With("part", "nats")}
+		if l.ns, err = startServer(o, l.says); err != nil {
 			return nil, err
 		}
 		opts = append(opts, nats.InProcessServer(l.ns), nats.NoReconnect())
@@ -101,7 +103,18 @@ func connect(o Options, onLoss func(error)) (*link, error) {
 
 // serverLog hands what the server says to a slog.Logger: its notices are
 // details for us.
-type serverLog struct{ log *slog.Logger }
+type serverLog struct {
+	log  *slog.Logger
+	last atomic.Pointer[string] // the last error
+}
+
+// lastError is what the server last said to be an error, if it did.
+func (s *serverLog) lastError() *string {
+	if s == nil {
+		return nil
+	}
+	return s.last.Load()
+}
 
 func (s *serverLog) say(level slog.Level, format string, args []any) {
 	ctx := context.Background()
@@ -113,6 +126,22 @@ func (s *serverLog) say(level slog.Level, format string, args []any) {
 func (s *serverLog) Noticef(format string, v ...any) { s.say(slog.LevelDebug, format, v) }
 func (s *serverLog) Debugf(format string, v ...any)  { s.say(slog.LevelDebug, format, v) }
 func (s *serverLog) Tracef(format string, v ...any)  { s.say(slog.LevelDebug, format, v) }
-func (s *serverLog) Warnf(format string, v ...any)   { s.say(slog.LevelWarn, format, v) }
-func (s *serverLog) Errorf(format string, v ...any)  { s.say(slog.LevelWarn, format, v) }
-func (s *serverLog) Fatalf(format string, v ...any)  { s.say(slog.LevelError, format, v) }
+
+// Warnf is a warning, unless it is about a choice of ours: messages beyond 8
+// MiB are rare, but where they come they are to be kept.
+func (s *serverLog) Warnf(format string, v ...any) {
+	level := slog.LevelWarn
+	if strings.HasPrefix(format, "Maximum payloads over") {
+		level = slog.LevelDebug
+	}
+	s.say(level, format, v)
+}
+
+// Errorf is a warning: whether something fails for us the engine finds out.
+func (s *serverLog) Errorf(format string, v ...any) {
+	text := fmt.Sprintf(format, v...)
+	s.last.Store(&text)
+	s.say(slog.LevelWarn, format, v)
+}
+
+func (s *serverLog) Fatalf(format string, v ...any) { s.say(slog.LevelError, format, v) }
