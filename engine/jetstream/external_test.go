@@ -1,6 +1,7 @@
 package jetstream_test
 
 import (
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"net"
@@ -107,15 +108,23 @@ func TestAClusterSurvivesTheLossOfANode(t *testing.T) {
 		t.Errorf("promise %+v, want that it survives the loss of a node", p)
 	}
 	j := e.Journal()
-	var at [200]bool
 	n := 0
-	for i := range at {
-		if i == len(at)/2 {
+	const entries = 200
+	for i := range entries {
+		if i == entries/2 {
 			nodes[2].Shutdown()
 			nodes[2].WaitForShutdown()
 		}
-		appendUntilAccepted(t, j)
+		at, err := j.Append(&engine.Entry{Topic: "t"})
+		if err != nil {
+			if !errors.Is(err, engine.ErrFull) {
+				t.Fatal(err)
+			}
+			at = appendUntilAccepted(t, j)
+		}
 		n++
+		// Who waits is refused while there is no leader; the entry is kept.
+		eventually(t, "the entry is durable", func() bool { upto, _, _ := j.Flushed(); return upto >= at })
 	}
 	if got := readAll(t, j); got != n {
 		t.Errorf("%d entries, want the %d that were acknowledged", got, n)

@@ -197,7 +197,7 @@ func (e *Engine) roomAgain(kind trouble) error {
 		return err
 	}
 	name := filepath.Join(e.opts.Dir, "probe")
-	defer os.Remove(name)
+	defer func() { _ = os.Remove(name) }() // it is written over the next time
 	if err := os.WriteFile(name, make([]byte, probeSize), 0o600); err != nil {
 		return fmt.Errorf("trying whether there is room: %w", err)
 	}

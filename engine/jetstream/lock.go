@@ -21,11 +21,11 @@ func lockDir(dir string) (*os.File, error) {
 	held, err := tryLock(f)
 	switch {
 	case err != nil:
-		f.Close()
+		_ = f.Close() // it was not locked
 		return nil, fmt.Errorf("locking %s: %w", name, err)
 	case held:
 		text, _ := io.ReadAll(io.LimitReader(f, 200)) // it only helps to find who it is
-		f.Close()
+		_ = f.Close()
 		holder := strings.TrimSpace(string(text))
 		if holder == "" {
 			holder = "another process"

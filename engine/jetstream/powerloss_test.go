@@ -69,7 +69,7 @@ func (d *disk) losePower(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	if err := unix.IoctlSetPointerInt(int(f.Fd()), shutdownExt4, noLogFlush); err != nil {
 		t.Skipf("this kernel cannot make a disk lose its power: %v", err)
 	}

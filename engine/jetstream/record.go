@@ -66,7 +66,6 @@ type op struct {
 	value   []byte
 	deleted bool
 	since   uint64 // the first change that this one stands for
-	seq     uint64
 }
 
 func (o *op) size() int64 { return opCost + int64(len(o.key)+len(o.value)) }

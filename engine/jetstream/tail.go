@@ -17,10 +17,7 @@ type tail struct {
 
 const chunkLen = 256
 
-// end is the position after the newest entry.
-func (t *tail) end() bus.Position { return t.first + bus.Position(t.n) }
-
-// push adds an entry, whose position is end.
+// push adds an entry, whose position is the next.
 func (t *tail) push(e *engine.Entry) {
 	at := t.head + t.n
 	if at == len(t.chunks)*chunkLen {
