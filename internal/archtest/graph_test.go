@@ -25,6 +25,7 @@ bus/sysbus < bus topic; tests < payload
 
 engine < bus payload
 engine/memory < bus engine; tests < engine/enginetest
+engine/jetstream < bus engine payload; tests < engine/enginetest engine/memory
 engine/enginetest < bus engine payload; tests < engine/memory
 
 # Hello embeds auth.Credentials, so that a login is told once and in one form.
@@ -75,6 +76,9 @@ var outside = []outsider{
 	{"github.com/gobwas/ws", []string{"carrier"}, "everybody else uses carrier.WebSocket"},
 	{"go.yaml.in/yaml/v4", []string{"config"}, "settings are structs with yaml tags"},
 	{"github.com/spf13/cobra", []string{"internal/cli"}, "commands and flags stay in one place"},
+	{"github.com/nats-io/nats-server/v2", []string{"engine/jetstream"}, "everybody else uses the engine contract"},
+	{"github.com/nats-io/nats.go", []string{"engine/jetstream"}, "everybody else uses the engine contract"},
+	{"golang.org/x/sys", []string{"engine/jetstream"}, "what one system can do alone stays in one place"},
 	{"golang.org/x/sync", []string{"internal/app", "internal/cli"}, "libraries own their goroutines with what the standard library has"},
 	{"go.uber.org/goleak", []string{"tests"}, "it watches tests"},
 	{"github.com/rogpeppe/go-internal", []string{"tests"}, "it runs script tests"},
