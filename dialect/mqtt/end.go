@@ -123,4 +123,3 @@ func (c *conn) explain(err error) {
 		log.Debug("a client left", "err", err)
 	}
 }
-
