@@ -185,6 +185,34 @@ func TestReceiveMaximumOfTheBrokerIsKept(t *testing.T) {
 	})
 }
 
+func TestTokensTellThatNobodyWasThere(t *testing.T) {
+	for qos, by := range []packet.Type{1: packet.PUBACK, 2: packet.PUBREC} {
+		bubble(t, func(t *testing.T) {
+			s := newStation(t)
+			s.rude = func(p *peer, h packet.Header, body []byte) bool {
+				var x packet.Publish
+				if h.Type != packet.PUBLISH || x.Decode(h, body, p.version) != nil || x.QoS == 0 || x.Topic != "nobody" {
+					return false
+				}
+				p.send(packet.AppendAck(nil, by, x.PacketID, packet.NoMatchingSubscribers, p.version))
+				return true
+			}
+			c := s.dial(mqtt.Options{})
+			for topic, want := range map[string]mqtt.ReasonCode{"nobody": packet.NoMatchingSubscribers, "somebody": packet.Success} {
+				if qos == 0 {
+					want = packet.Success
+				}
+				token, err := c.Post(t.Context(), mqtt.Message{Topic: topic, QoS: byte(qos)})
+				noError(t, err)
+				noError(t, token.Wait(t.Context()))
+				if got := token.Reason(); got != want {
+					t.Errorf("QoS %d to %s: the reason is %s, want %s", qos, topic, got, want)
+				}
+			}
+		})
+	}
+}
+
 func TestFlightIsBounded(t *testing.T) {
 	for name, o := range map[string]mqtt.Options{
 		"messages": {MaxInFlight: 2}, "bytes": {MaxInFlightBytes: 1500},

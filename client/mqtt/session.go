@@ -197,6 +197,9 @@ func (c *Client) takeAck(l *link, a *packet.Ack) error {
 		return c.release(l, a.PacketID)
 	}
 	e, i := c.flight.find(a.PacketID)
+	if e != nil && e.token != nil && e.stage == sent && a.Type != packet.PUBCOMP {
+		e.token.code = a.Reason
+	}
 	var err error
 	switch {
 	case a.Type == packet.PUBACK && e != nil && e.stage == sent && e.qos == 1,

@@ -11,7 +11,7 @@ type Token struct {
 	c     *Client
 	done  chan error // one place: the result, which stays there for the next who asks
 	timer *time.Timer
-	code  ReasonCode // of a SUBACK or UNSUBACK
+	code  ReasonCode // of the answer that tells it
 	text  string     // what the broker says of it
 }
 
@@ -25,6 +25,10 @@ func (t *Token) Wait(ctx context.Context) error {
 	}
 	return err
 }
+
+// Reason is what the broker said of a message that it has taken, once Wait has returned nil: success or, in version 5, that
+// nobody was there to get it (0x10).
+func (t *Token) Reason() ReasonCode { return t.code }
 
 // Settled tells whether Wait would return at once.
 func (t *Token) Settled() bool { return len(t.done) > 0 }

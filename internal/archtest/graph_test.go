@@ -55,7 +55,7 @@ dialect/dialecttest < broker bus dialect internal/remote payload topic
 
 internal/app < auth broker bus config dialect; tests < carrier dialect/echo dialect/std
 # A client knows what the wire knows: the codecs of two dialects, the documents of the third.
-internal/remote < bus carrier dialect/mqtt/mapping dialect/mqtt/packet dialect/mycroft/mapping dialect/mycroft/packet dialect/web payload topic
+internal/remote < bus carrier client/mqtt dialect/mqtt/mapping dialect/mqtt/packet dialect/mycroft/mapping dialect/mycroft/packet dialect/web payload topic
 # Clients share the codecs of the dialects and import no server.
 client/mycroft < carrier dialect/mycroft/packet
 client/mqtt < carrier dialect/mqtt/packet

@@ -19,8 +19,9 @@ var ErrURL = errors.New("broker URL")
 // Client is a connection to a broker.
 type Client interface {
 	// Publish sends one message and returns when the broker has taken it, or
-	// with a *bus.Error that tells why it has not. Options the dialect does
-	// not know are an error.
+	// with a *bus.Error that tells why it has not. With MQTT's QoS 0, which
+	// has no answer, it returns when the message is written. Options the
+	// dialect does not know are an error.
 	Publish(ctx context.Context, name string, v *payload.Value, o PublishOptions) error
 	// Subscribe calls fn with what matches any of the patterns, once per
 	// message, until ctx ends, which returns nil, or the connection fails.
@@ -119,7 +120,7 @@ func parse(rawURL string) (*url.URL, error) {
 		return nil, fmt.Errorf("%w %s: the host is missing; %s", ErrURL, u.Redacted(), known)
 	}
 	if isMQTT(u) {
-		if _, err := parseMQTT(u); err != nil {
+		if _, _, err := parseMQTT(u); err != nil {
 			return nil, fmt.Errorf("%w %s: %w", ErrURL, u.Redacted(), err)
 		}
 	}

@@ -10,6 +10,7 @@
 // client_id=TEXT and version=3.1.1. Services are called and provided by the
 // conventions of package dialect/mqtt/mapping: those of version 5 need a broker of
 // this project, those of 3.1.1 any that lets clients use topics that begin with $.
+// MQTT itself is spoken by package client/mqtt.
 //
 // A client may be used from many goroutines at a time. Messages of one
 // Subscribe come in the order in which the broker sent them, one at a time.

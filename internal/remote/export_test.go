@@ -17,15 +17,3 @@ func KindOfReason(r packet.ReasonCode) (bus.Kind, bool) {
 	k, ok := reasonKinds[r]
 	return k, ok
 }
-
-// ReadPackets lets the fuzzer reach the reader of MQTT packets.
-func ReadPackets(r io.Reader, limit int, each func(h packet.Header, body []byte)) error {
-	in := &mqttReader{src: r, limit: limit}
-	for {
-		h, body, err := in.next()
-		if err != nil {
-			return err
-		}
-		each(h, body)
-	}
-}

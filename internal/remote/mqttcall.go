@@ -5,9 +5,11 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"omnibus/bus"
+	"omnibus/client/mqtt"
 	"omnibus/dialect/mqtt/mapping"
 	"omnibus/dialect/mqtt/packet"
 	"omnibus/payload"
@@ -35,72 +37,65 @@ func (c *mqttClient) Call(ctx context.Context, name string, args *payload.Value)
 	if err != nil {
 		return nil, err
 	}
-	filters := make([]mqttFilter, len(topics))
-	for i, t := range topics {
-		if filters[i], err = nameFilter(t); err != nil {
-			return nil, err
-		}
-	}
 	answers := make(chan answer, 1)
-	remove, err := c.listen(ctx, filters, 1, func(p *packet.Publish) {
-		if c.version >= packet.V5 && string(p.Properties.CorrelationData) != id {
-			return
+	defer c.unsubscribe(topics...)
+	v, err := c.ask(ctx, request, topics, answers, func(m *mqtt.Message) {
+		if c.older() || string(m.CorrelationData) == id {
+			offer(answers, answerIn(m))
 		}
-		offer(answers, answerIn(p))
 	})
-	if err == nil {
-		defer remove()
-		var v *payload.Value
-		if v, err = c.await(ctx, request, answers); err == nil {
-			return v, nil
-		}
-	}
-	if ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil {
 		return nil, gaveUp(ctx, name, start)
 	}
-	return nil, err
+	return v, err
 }
 
 // callRequest is the request of a call, and the topics that may get the answer.
-func (c *mqttClient) callRequest(name, id string, args *payload.Value) (p *packet.Publish, topics []string, err error) {
-	p = &packet.Publish{Topic: name, QoS: min(1, c.server.maxQoS)}
-	if c.version < packet.V5 {
-		p.Topic = mapping.RequestTopic(id, name)
-		p.Payload, err = mapping.Unlabelled(args)
-		return p, []string{mapping.ResponseTopic(id), mapping.ErrorTopic(id)}, err
+func (c *mqttClient) callRequest(name, id string, args *payload.Value) (m mqtt.Message, topics []string, err error) {
+	qos := min(1, c.server.MaxQoS)
+	if c.older() {
+		data, err := mapping.Unlabelled(args)
+		return mqtt.Message{Topic: mapping.RequestTopic(id, name), Payload: data, QoS: qos}, []string{mapping.ResponseTopic(id), mapping.ErrorTopic(id)}, err
 	}
-	m := &p.Properties.MessageProperties
-	m.ResponseTopic, m.CorrelationData = replyPrefix+id, []byte(id)
-	p.Payload, err = mapping.Payload(m, args)
-	return p, []string{m.ResponseTopic}, err
+	p := packet.MessageProperties{ResponseTopic: replyPrefix + id, CorrelationData: []byte(id)}
+	data, err := mapping.Payload(&p, args)
+	m = outgoing(name, data, &p)
+	m.QoS = qos
+	return m, []string{p.ResponseTopic}, err
 }
 
-// await sends a request and waits for its answer.
-func (c *mqttClient) await(ctx context.Context, request *packet.Publish, answers <-chan answer) (*payload.Value, error) {
-	var taken <-chan outcome
-	var err error
-	if request.QoS == 0 {
-		err = c.send(request.Append(nil, c.version), request.Topic)
-	} else {
-		taken, err = c.start(ctx, request)
+// ask subscribes to the topics of an answer, sends the request and waits for the
+// answer.
+func (c *mqttClient) ask(ctx context.Context, request mqtt.Message, topics []string, answers <-chan answer, take func(m *mqtt.Message)) (*payload.Value, error) {
+	for _, t := range topics {
+		if err := c.subscribe(ctx, t, 1, take); err != nil {
+			return nil, err
+		}
 	}
+	token, err := c.mqtt.Post(ctx, request)
 	if err != nil {
-		return nil, err
+		return nil, c.explain(request.Topic, err)
 	}
+	taken := make(chan error, 1)
+	var waiting sync.WaitGroup
+	defer waiting.Wait()
+	waited, cancel := context.WithCancel(ctx)
+	defer cancel()
+	waiting.Go(func() { taken <- token.Wait(waited) })
 	for {
 		select {
 		case a := <-answers:
 			return a.value, a.err
-		case how := <-taken:
-			if err := how.err(request.Topic); err != nil {
-				return nil, err
+		case err := <-taken:
+			if err != nil {
+				return nil, c.explain(request.Topic, err)
 			}
-			if how.reason == packet.NoMatchingSubscribers {
+			if token.Reason() == packet.NoMatchingSubscribers {
 				return nil, bus.Errorf(bus.Unknown, request.Topic, "no such service: nobody exposes it")
 			}
 			taken = nil // the answer is still to come
-		case <-c.ended:
-			return nil, c.reason()
+		case <-c.mqtt.Done():
+			return nil, c.explain("", mqtt.ErrDisconnected)
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
@@ -108,16 +103,16 @@ func (c *mqttClient) await(ctx context.Context, request *packet.Publish, answers
 }
 
 // answerIn is what an answer says, by either convention.
-func answerIn(p *packet.Publish) answer {
-	if _, failed, ok := mapping.ParseAnswer(p.Topic); ok && failed {
-		return answer{err: mapping.ErrorOf(p.Payload)}
+func answerIn(m *mqtt.Message) answer {
+	if _, failed, ok := mapping.ParseAnswer(m.Topic); ok && failed {
+		return answer{err: mapping.ErrorOf(m.Payload)}
 	}
-	m := &p.Properties.MessageProperties
-	if err := mapping.ErrorIn(m, p.Payload); err != nil {
+	p := properties(m)
+	if err := mapping.ErrorIn(&p, m.Payload); err != nil {
 		return answer{err: err}
 	}
 	v := new(payload.Value)
-	mapping.SetPayload(v, m.ContentType, p.Payload)
+	mapping.SetPayload(v, m.ContentType, m.Payload)
 	return answer{value: v}
 }
 
@@ -133,21 +128,17 @@ func (c *mqttClient) Expose(ctx context.Context, name string, ready func(), s bu
 	if err := checkTopic(name); err != nil {
 		return err
 	}
-	text := mapping.ServiceTopic(name)
-	if c.version < packet.V5 {
-		text = mapping.RequestFilter(name)
-	}
-	filter, err := nameFilter(text)
-	if err != nil {
-		return err
+	filter := mapping.ServiceTopic(name)
+	if c.older() {
+		filter = mapping.RequestFilter(name)
 	}
 	parent := ctx
 	ctx, cancel := context.WithCancel(ctx)
 	x := newRequests(ctx, s)
 	defer x.wait()
 	defer cancel()
-	remove, err := c.listen(ctx, []mqttFilter{filter}, 1, func(p *packet.Publish) {
-		to, ok := c.replyTo(p)
+	return ignoreEnd(parent, c.listen(ctx, []string{filter}, 1, ready, func(m *mqtt.Message) {
+		to, ok := replyTo(m)
 		if !ok || ctx.Err() != nil {
 			return
 		}
@@ -156,75 +147,64 @@ func (c *mqttClient) Expose(ctx context.Context, name string, ready func(), s bu
 			c.noticeAnswer(ctx, name, c.answer(ctx, to, 0, nil, bus.Errorf(bus.Full, name, "%d requests are being served already", maxRequests)))
 			return
 		}
-		x.serve(requestIn(name, p), func(v *payload.Value, err error) {
-			c.noticeAnswer(ctx, name, c.answer(ctx, to, min(1, c.server.maxQoS), v, err))
+		x.serve(requestIn(name, m), func(v *payload.Value, err error) {
+			c.noticeAnswer(ctx, name, c.answer(ctx, to, min(1, c.server.MaxQoS), v, err))
 		})
-	})
-	if err != nil {
-		return ignoreEnd(parent, err)
-	}
-	defer remove()
-	if ready != nil {
-		ready()
-	}
-	return ignoreEnd(parent, c.untilEnd(ctx))
+	}))
 }
 
 // replyTo is where the answer to a request goes; not ok for what is no request.
-func (c *mqttClient) replyTo(p *packet.Publish) (to mqttReply, ok bool) {
-	if p.Retain { // kept from another time
+func replyTo(m *mqtt.Message) (to mqttReply, ok bool) {
+	if m.Retain { // kept from another time
 		return to, false
 	}
-	if id, _, ok := mapping.ParseRequest(p.Topic); ok {
+	if id, _, ok := mapping.ParseRequest(m.Topic); ok {
 		return mqttReply{topic: mapping.ResponseTopic(id), errorTopic: mapping.ErrorTopic(id)}, true
 	}
-	m := &p.Properties.MessageProperties
 	return mqttReply{m.ResponseTopic, m.ResponseTopic, m.CorrelationData}, m.ResponseTopic != ""
 }
 
 // requestIn is the request in a message.
-func requestIn(name string, p *packet.Publish) *bus.Request {
-	m := p.Properties.MessageProperties
+func requestIn(name string, m *mqtt.Message) *bus.Request {
 	r := &bus.Request{Service: name}
-	mapping.SetPayload(&r.Args, m.ContentType, p.Payload)
-	m.ResponseTopic, m.CorrelationData = "", nil // for the answer alone
-	m.Present &^= packet.Properties(packet.ResponseTopic, packet.CorrelationData)
-	r.Headers = bus.MakeHeaders(mapping.Headers(&m)...)
+	mapping.SetPayload(&r.Args, m.ContentType, m.Payload)
+	p := properties(m)
+	p.ResponseTopic, p.CorrelationData = "", nil // for the answer alone
+	r.Headers = bus.MakeHeaders(mapping.Headers(&p)...)
 	return r
 }
 
 // answer publishes what a service returned. With QoS 0, or when ctx has ended, it
 // waits for nothing.
 func (c *mqttClient) answer(ctx context.Context, to mqttReply, qos byte, v *payload.Value, failure error) error {
-	p := &packet.Publish{Topic: to.topic, QoS: qos}
-	m := &p.Properties.MessageProperties
+	var p packet.MessageProperties
+	var data []byte
 	switch {
 	case failure != nil:
-	case c.version < packet.V5:
-		p.Payload, failure = mapping.Unlabelled(v)
+	case c.older():
+		data, failure = mapping.Unlabelled(v)
 	default:
-		p.Payload, failure = mapping.Payload(m, v)
+		data, failure = mapping.Payload(&p, v)
 	}
+	name := to.topic
 	switch {
 	case failure == nil:
-	case c.version < packet.V5:
-		p.Topic, p.Payload = to.errorTopic, mapping.ErrorData(failure)
+	case c.older():
+		name, data = to.errorTopic, mapping.ErrorData(failure)
 	default:
-		p.Payload = mapping.SetError(m, failure)
+		data = mapping.SetError(&p, failure)
 	}
-	m.CorrelationData = to.correlation
-	if qos == 0 || ctx.Err() != nil {
-		p.QoS = 0
-		return c.send(p.Append(nil, c.version), p.Topic)
+	p.CorrelationData = to.correlation
+	m := outgoing(name, data, &p)
+	m.QoS = qos
+	if ctx.Err() != nil {
+		m.QoS, ctx = 0, context.WithoutCancel(ctx)
 	}
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	limited, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	how, err := c.publish(ctx, p)
-	if err == nil {
-		err = how.err(p.Topic)
-	}
-	if e, ok := errors.AsType[*bus.Error](err); ok && e.Kind == bus.TooLarge && failure == nil {
-		return errors.Join(err, c.answer(ctx, to, qos, nil, e)) // the caller learns of it, too
+	err := kinded(name, c.mqtt.Publish(limited, m))
+	if errors.Is(err, mqtt.ErrTooLarge) && failure == nil {
+		return errors.Join(err, c.answer(ctx, to, qos, nil, err)) // the caller learns of it, too
 	}
 	return err
 }

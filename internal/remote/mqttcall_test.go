@@ -77,7 +77,7 @@ func TestMQTTCallsThatAreNotTaken(t *testing.T) {
 		want   string
 	}{
 		{packet.NoMatchingSubscribers, bus.Unknown, `"add": no such service: nobody exposes it`},
-		{packet.NotAuthorized, bus.Refused, `"add": the broker has not taken the message: not authorized`},
+		{packet.NotAuthorized, bus.Refused, `"add": the broker refuses the message: not authorized`},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			p, c := startPeer(t, packet.V5, plain(packet.V5))
@@ -272,7 +272,7 @@ func TestMQTTAnswersThatAreNotTaken(t *testing.T) {
 		p.topicOf(t, "PUBLISH")
 		p.ack(packet.PUBACK, packet.NotAuthorized, "no answers")
 		synctest.Wait()
-		same(t, "notice", p.network.noticed(), `answering a call of s: "r": the broker has not taken the message: not authorized: no answers`)
+		same(t, "notice", p.network.noticed(), `answering a call of s: "r": the broker refuses the message: not authorized (no answers)`)
 		e.stop()
 		noError(t, <-e.ended)
 	})

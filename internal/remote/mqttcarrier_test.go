@@ -1,16 +1,11 @@
 package remote_test
 
 import (
-	"bytes"
 	"context"
-	"errors"
-	"fmt"
-	"io"
 	"net"
 	"strings"
 	"sync"
 	"testing"
-	"testing/iotest"
 	"testing/synctest"
 
 	"omnibus/carrier"
@@ -83,43 +78,5 @@ func TestMQTTOverTLSTakesTheNameOfTheURL(t *testing.T) {
 			t.Error("the name of the server is not in the handshake")
 		}
 		noError(t, l.Close())
-	})
-}
-
-// FuzzReadPackets: however a stream arrives, it is cut into the packets that are in
-// it, and ends with an error.
-func FuzzReadPackets(f *testing.F) {
-	f.Add([]byte{0x30, 3, 0, 1, 'a', 0xD0, 0, 0x20, 2, 0, 0})
-	f.Add([]byte{0x30, 0xFF, 0xFF, 0xFF, 0x7F, 1, 2})
-	f.Add([]byte{0xD0, 0, 0, 0})
-	f.Fuzz(func(t *testing.T, stream []byte) {
-		const limit = 100
-		var want []string
-		rest, wantErr := stream, io.EOF
-		for {
-			h, body, n, err := packet.Frame(rest, limit)
-			if err != nil {
-				wantErr = err
-				break
-			}
-			if n == 0 {
-				if len(rest) > 0 {
-					wantErr = io.ErrUnexpectedEOF
-				}
-				break
-			}
-			want = append(want, fmt.Sprintf("%+v %x", h, body))
-			rest = rest[n:]
-		}
-		for _, r := range []io.Reader{bytes.NewReader(stream), iotest.OneByteReader(bytes.NewReader(stream)), iotest.DataErrReader(bytes.NewReader(stream))} {
-			var got []string
-			err := remote.ReadPackets(r, limit, func(h packet.Header, body []byte) { got = append(got, fmt.Sprintf("%+v %x", h, body)) })
-			if strings.Join(got, "\n") != strings.Join(want, "\n") {
-				t.Fatalf("got %q, want %q", got, want)
-			}
-			if err.Error() != wantErr.Error() && !errors.Is(err, wantErr) {
-				t.Fatalf("ended with %v, want %v", err, wantErr)
-			}
-		}
 	})
 }

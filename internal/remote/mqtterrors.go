@@ -1,9 +1,11 @@
 package remote
 
 import (
-	"fmt"
+	"cmp"
+	"errors"
 
 	"omnibus/bus"
+	"omnibus/client/mqtt"
 	"omnibus/dialect/mqtt/packet"
 )
 
@@ -47,11 +49,24 @@ var reasonKinds = map[packet.ReasonCode]bus.Kind{
 	packet.WildcardsNotSupported:       bus.Invalid,
 }
 
-// refused is the error for a reason code of failure: what was refused, the reason,
-// and what the broker says of it.
-func refused(name, what string, reason packet.ReasonCode, text string) error {
-	if text != "" {
-		text = ": " + text
+// kinded gives an error of the client the kind that it stands for. What has none,
+// such as the end of a context, stays what it is.
+func kinded(name string, err error) error {
+	if e, ok := errors.AsType[*mqtt.RefusedError](err); ok {
+		plain := *e
+		plain.Topic = "" // it is said already
+		return &bus.Error{Kind: reasonKinds[e.Reason], Topic: cmp.Or(e.Topic, name), Text: plain.Error(), Err: err}
 	}
-	return &bus.Error{Kind: reasonKinds[reason], Topic: name, Text: fmt.Sprintf("%s: %s%s", what, reason, text)}
+	if e, ok := errors.AsType[*mqtt.DisconnectError](err); ok {
+		return &bus.Error{Kind: reasonKinds[e.Reason], Text: err.Error(), Err: err}
+	}
+	switch {
+	case errors.Is(err, mqtt.ErrClosed):
+		return errClosed
+	case errors.Is(err, mqtt.ErrInvalid):
+		return bus.Errorf(bus.Invalid, name, "%w", err)
+	case errors.Is(err, mqtt.ErrTooLarge):
+		return bus.Errorf(bus.TooLarge, name, "%w", err)
+	}
+	return err
 }

@@ -2,126 +2,96 @@ package remote
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
+	"sync"
 
 	"omnibus/bus"
+	"omnibus/client/mqtt"
 	"omnibus/dialect/mqtt/mapping"
 	"omnibus/dialect/mqtt/packet"
 	"omnibus/topic"
 )
 
-// mqttListener gets what comes for its filters, on the goroutine that reads.
+// mqttListener gets what comes for its filters.
 type mqttListener struct {
-	filters []mqttFilter
-	take    func(p *packet.Publish)
+	filters []string
+	take    func(m *mqtt.Message)
+
+	mu   sync.Mutex // held while take runs
+	over bool       // take is not called any more
 }
 
-// mqttFilter is a topic filter as it is sent, and what it matches.
-type mqttFilter struct {
-	text    string
-	matches topic.Pattern
-	id      uint32 // its subscription identifier, from the time it is subscribed to
-}
-
-// sharedFilter is a filter that is subscribed to, once for all listeners: a second
-// SUBSCRIBE would replace the first.
-type sharedFilter struct {
-	id    uint32
-	users int
-}
-
-// wants tells whether a message is for the listener, and not a copy of one that it
-// has had. A broker may send a message once, with the identifiers of all filters
-// that match it, or once for each filter (3.3.4). Of all these the listener takes
-// the one with its lowest identifier that can be there.
+// hear takes a message that came for one of the filters: by the first one that
+// matches, since it comes for the others too, in the same copy or in one for each
+// (MQTT 5, 3.3.4). What comes for the group of a shared subscription does not count
+// as coming here.
 //
-// What remains: where there are no identifiers (before version 5, or where the
-// broker has none), each copy counts: brokers that send copies then show a message
-// twice that two filters with wildcards match. And from a broker that sends one
-// copy without naming all filters, against MQTT-3.3.4-4, messages may be missed.
-func (l *mqttListener) wants(p *packet.Publish) bool {
-	lowest := uint32(0)
-	matches := false
+// What remains: where there are no subscription identifiers (before version 5, or
+// where the broker has none) each copy counts: brokers that send copies then show a
+// message twice that two filters with wildcards match. And from a broker that sends
+// one copy without naming all filters, against MQTT-3.3.4-4, messages may be missed.
+func (l *mqttListener) hear(filter string, m *mqtt.Message) {
 	for _, f := range l.filters {
-		if f.matches.Match(p.Topic) && (!matches || f.id < lowest) {
-			lowest, matches = f.id, true
+		if f == filter {
+			break
+		}
+		if !isShare(f) && mqtt.Match(f, m.Topic) {
+			return
 		}
 	}
-	if !matches {
-		return false
+	if !mqtt.Match(filter, m.Topic) {
+		return
 	}
-	told := false
-	for id := range p.Properties.SubscriptionIDs.All() {
-		if id == lowest {
-			return true
-		}
-		told = true
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.over {
+		l.take(m)
 	}
-	return !told
 }
 
 // mqttFilters are the filters for patterns, without those that another contains.
-func mqttFilters(patterns []topic.Pattern) ([]mqttFilter, error) {
-	var all []mqttFilter
+func mqttFilters(patterns []topic.Pattern) ([]string, error) {
+	var all []string
 	for _, p := range patterns {
 		f, err := filterOf(p)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, f)
-	}
-	var some []mqttFilter
-	for i, f := range all {
-		if !slices.ContainsFunc(all[:i], func(g mqttFilter) bool { return g.text == f.text }) && !isSpare(f, all) {
-			some = append(some, f)
+		if !slices.Contains(all, f) {
+			all = append(all, f)
 		}
 	}
-	return some, nil
+	return slices.DeleteFunc(slices.Clone(all), func(f string) bool { return isSpare(f, all) }), nil
 }
 
 // isSpare tells whether a filter is for one name that another filter matches.
-func isSpare(f mqttFilter, all []mqttFilter) bool {
-	name, ok := f.matches.Literal()
-	return ok && !isShare(f.text) && slices.ContainsFunc(all, func(g mqttFilter) bool {
-		_, single := g.matches.Literal()
-		return !single && !isShare(g.text) && g.matches.Match(name)
+func isSpare(f string, all []string) bool {
+	return packet.ValidTopicName(f) && !isShare(f) && slices.ContainsFunc(all, func(g string) bool {
+		return g != f && !isShare(g) && mqtt.Match(g, f)
 	})
 }
 
-const sharePrefix = "$share/"
-
-func isShare(filter string) bool { return strings.HasPrefix(filter, sharePrefix) }
+func isShare(filter string) bool { return strings.HasPrefix(filter, "$share/") }
 
 // filterOf is the filter for a pattern.
-func filterOf(p topic.Pattern) (mqttFilter, error) {
+func filterOf(p topic.Pattern) (string, error) {
 	text := p.Text()
 	switch p.Kind() {
 	case topic.Exact:
 		if err := checkTopic(text); err != nil {
-			return mqttFilter{}, err
+			return "", err
 		}
 	case topic.Filter:
 	default:
-		return mqttFilter{}, bus.Errorf(bus.Invalid, p.String(),
+		return "", bus.Errorf(bus.Invalid, p.String(),
 			"MQTT has no %s patterns, only names and filters with + and #; use the URL of another dialect, such as http://127.0.0.1:8080", p.Kind())
 	}
-	if !isShare(text) {
-		return mqttFilter{text: text, matches: p}, nil
+	if isShare(text) && !packet.ValidTopicFilter(text) {
+		return "", bus.Errorf(bus.Invalid, text, "a shared subscription is $share/NAME/FILTER")
 	}
-	_, inner, ok := packet.SplitShared(text)
-	if !ok {
-		return mqttFilter{}, bus.Errorf(bus.Invalid, text, "a shared subscription is $share/NAME/FILTER")
-	}
-	matches, err := topic.NewFilter(inner)
-	return mqttFilter{text: text, matches: matches}, err
-}
-
-// nameFilter is the filter for one name, or for those that a filter of our own
-// matches.
-func nameFilter(text string) (mqttFilter, error) {
-	p, err := topic.NewFilter(text)
-	return mqttFilter{text: text, matches: p}, err
+	return text, nil
 }
 
 // Subscribe subscribes to the patterns. Two calls on one client that have a filter
@@ -132,133 +102,111 @@ func (c *mqttClient) Subscribe(ctx context.Context, patterns []topic.Pattern, re
 	if err != nil {
 		return err
 	}
-	remove, err := c.listen(ctx, filters, 2, func(p *packet.Publish) {
+	return c.listen(ctx, filters, 2, ready, func(m *mqtt.Message) {
 		if ctx.Err() != nil {
 			return
 		}
-		m := &bus.Message{Topic: p.Topic, QoS: p.QoS, Stored: p.Retain}
-		m.Headers = bus.MakeHeaders(mapping.Headers(&p.Properties.MessageProperties)...)
-		mapping.SetPayload(&m.Payload, p.Properties.ContentType, p.Payload)
-		fn(m)
+		p := properties(m)
+		b := &bus.Message{Topic: m.Topic, QoS: m.QoS, Stored: m.Retain}
+		b.Headers = bus.MakeHeaders(mapping.Headers(&p)...)
+		mapping.SetPayload(&b.Payload, m.ContentType, m.Payload)
+		fn(b)
 	})
-	if err != nil {
+}
+
+// listen hands what comes for filters to take until ctx or the connection ends, and
+// calls ready, which may be nil, when the broker has granted them all. When it has
+// returned take is not called any more.
+func (c *mqttClient) listen(ctx context.Context, filters []string, qos byte, ready func(), take func(m *mqtt.Message)) error {
+	l := &mqttListener{filters: filters, take: take}
+	defer c.silence(l)
+	if err := c.enlist(ctx, l, qos); err != nil {
 		return ignoreEnd(ctx, err)
 	}
-	defer remove()
 	if ready != nil {
 		ready()
 	}
-	return ignoreEnd(ctx, c.untilEnd(ctx))
+	select {
+	case <-c.mqtt.Done():
+		return ignoreEnd(ctx, c.explain("", mqtt.ErrDisconnected))
+	case <-ctx.Done():
+		return nil
+	}
 }
 
-// untilEnd waits for the end of ctx or of the connection.
-func (c *mqttClient) untilEnd(ctx context.Context) error {
+// enlist subscribes to the filters of a listener.
+func (c *mqttClient) enlist(ctx context.Context, l *mqttListener, qos byte) error {
 	select {
-	case <-c.ended:
-		return c.reason()
+	case c.changing <- struct{}{}:
+		defer func() { <-c.changing }()
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-}
-
-// listen subscribes to filters and returns when the broker has granted them all.
-// After remove has returned take is not called any more.
-func (c *mqttClient) listen(ctx context.Context, filters []mqttFilter, qos byte, take func(p *packet.Publish)) (remove func(), err error) {
-	l := &mqttListener{take: take}
-	c.deliver.Lock()
-	c.listeners = append(c.listeners, l)
-	c.deliver.Unlock()
-	defer func() {
-		if err != nil {
-			c.silence(l)
-		}
-	}()
-	granted := make([]<-chan outcome, 0, len(filters))
-	for _, f := range filters {
-		done, err := c.subscribe(l, f, qos)
-		if err != nil {
-			return nil, err
-		}
-		granted = append(granted, done)
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, confirmTimeout,
-		bus.Errorf(bus.TimedOut, "", "the broker has not confirmed the subscription within %s", confirmTimeout))
-	defer cancel()
-	for i, done := range granted {
-		select {
-		case how := <-done:
-			if how.reason.Failed() {
-				return nil, c.notGranted(filters[i].text, how)
-			}
-		case <-c.ended:
-			return nil, c.reason()
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+	for _, f := range l.filters {
+		c.mu.Lock()
+		c.listeners[f] = append(c.listeners[f], l)
+		c.mu.Unlock()
+		// A filter that others have is subscribed to again, for its retained values.
+		if err := c.subscribe(ctx, f, qos, func(m *mqtt.Message) { c.hand(f, m) }); err != nil {
+			return err
 		}
 	}
-	return func() { c.silence(l) }, nil
+	return nil
 }
 
-// notGranted is the error for a subscription that is refused.
-func (c *mqttClient) notGranted(filter string, how outcome) error {
-	const what = "the broker refuses the subscription"
-	if c.version < packet.V5 { // there is one code for all reasons; this is the most frequent
-		return bus.Errorf(bus.Refused, filter, what)
-	}
-	return refused(filter, what, how.reason, how.text)
-}
-
-// subscribe adds a filter to a listener. It gets a SUBSCRIBE of its own, since that
-// is what has an identifier.
-func (c *mqttClient) subscribe(l *mqttListener, f mqttFilter, qos byte) (<-chan outcome, error) {
-	if c.server.noWildcards && strings.ContainsAny(f.text, "+#") {
-		return nil, bus.Errorf(bus.Invalid, f.text, "the broker has no subscriptions with + and #")
-	}
-	// The order in which a filter is subscribed to and given up is that of the
-	// packets.
-	c.deliver.Lock()
-	defer c.deliver.Unlock()
+// hand gives a message to those who listen to the filter it came for.
+func (c *mqttClient) hand(filter string, m *mqtt.Message) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	s := c.filters[f.text]
-	if s == nil {
-		s = new(sharedFilter)
-		if c.version >= packet.V5 && !c.server.noSubscriptionIDs {
-			c.subID++
-			s.id = c.subID
-		}
-		c.filters[f.text] = s
+	all := slices.Clone(c.listeners[filter])
+	c.mu.Unlock()
+	for _, l := range all {
+		l.hear(filter, m)
 	}
-	s.users++
-	f.id = s.id
-	l.filters = append(l.filters, f)
-	return c.beginLocked(exchange{next: packet.SUBACK}, f.text, func(id uint16) []byte {
-		p := packet.Subscribe{PacketID: id, Filters: []packet.Subscription{{Filter: f.text, QoS: qos}}}
-		p.Properties.SubscriptionID = s.id
-		return p.Append(nil, c.version)
-	})
 }
 
 // silence removes a listener and takes back those of its filters that nobody else
-// has. It does not wait for the broker.
+// has.
 func (c *mqttClient) silence(l *mqttListener) {
-	c.deliver.Lock()
-	defer c.deliver.Unlock()
-	if i := slices.Index(c.listeners, l); i >= 0 {
-		c.listeners = slices.Delete(c.listeners, i, i+1)
-	}
+	l.mu.Lock()
+	l.over = true
+	l.mu.Unlock()
+	c.changing <- struct{}{}
+	defer func() { <-c.changing }()
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	var unused []string
 	for _, f := range l.filters {
-		s := c.filters[f.text]
-		if s.users--; s.users > 0 {
+		i := slices.Index(c.listeners[f], l)
+		if i < 0 { // it was not subscribed to
 			continue
 		}
-		delete(c.filters, f.text)
-		// What cannot be sent any more ends with the connection.
-		_, _ = c.beginLocked(exchange{next: packet.UNSUBACK}, f.text, func(id uint16) []byte {
-			p := packet.Unsubscribe{PacketID: id, Filters: []string{f.text}}
-			return p.Append(nil, c.version)
-		})
+		if c.listeners[f] = slices.Delete(c.listeners[f], i, i+1); len(c.listeners[f]) == 0 {
+			delete(c.listeners, f)
+			unused = append(unused, f)
+		}
+	}
+	c.mu.Unlock()
+	c.unsubscribe(unused...)
+}
+
+// subscribe subscribes to one filter.
+func (c *mqttClient) subscribe(ctx context.Context, filter string, qos byte, handle func(m *mqtt.Message)) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, confirmTimeout,
+		bus.Errorf(bus.TimedOut, filter, "the broker has not confirmed the subscription within %s", confirmTimeout))
+	defer cancel()
+	_, err := c.mqtt.Subscribe(ctx, mqtt.Subscription{Filter: filter, QoS: qos, Handler: handle})
+	if refusal, ok := errors.AsType[*mqtt.RefusedError](err); ok && c.older() && refusal.Reason == packet.UnspecifiedError {
+		// There is one code for all reasons; this is the most frequent.
+		return bus.Errorf(bus.Refused, filter, "the broker refuses the subscription")
+	}
+	return c.explain(filter, err)
+}
+
+// unsubscribe takes filters back. If the broker does not confirm it there is nothing
+// to be done: nobody listens any more.
+func (c *mqttClient) unsubscribe(filters ...string) {
+	ctx, cancel := context.WithTimeout(context.Background(), farewell)
+	defer cancel()
+	for _, f := range filters {
+		_ = c.mqtt.Unsubscribe(ctx, f)
 	}
 }

@@ -59,12 +59,11 @@ func dialMycroft(ctx context.Context, u *url.URL, o Options) (Client, error) {
 	return c, nil
 }
 
-// connect opens a WebSocket. The subprotocols are asked for.
-func connect(ctx context.Context, u *url.URL, o Options, subprotocols ...string) (*carrier.WebSocket, error) {
+// connect opens a WebSocket.
+func connect(ctx context.Context, u *url.URL, o Options) (*carrier.WebSocket, error) {
 	wo := carrier.WebSocketOptions{
-		Subprotocols: subprotocols,
-		MaxMessage:   o.MaxMessage,
-		Outbox:       carrier.OutboxOptions{MaxBytes: 2 * o.MaxMessage},
+		MaxMessage: o.MaxMessage,
+		Outbox:     carrier.OutboxOptions{MaxBytes: 2 * o.MaxMessage},
 	}
 	if o.Dial == nil {
 		return carrier.DialWebSocket(ctx, u.String(), o.TLS, wo)
@@ -81,6 +80,18 @@ func connect(ctx context.Context, u *url.URL, o Options, subprotocols ...string)
 		return nil, errors.Join(err, conn.Close())
 	}
 	return ws, nil
+}
+
+// tlsConfig is the configuration for the host of a URL.
+func tlsConfig(u *url.URL, o Options) *tls.Config {
+	c := o.TLS.Clone()
+	if c == nil {
+		c = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	if c.ServerName == "" {
+		c.ServerName = u.Hostname()
+	}
+	return c
 }
 
 // address is the host of a URL with its port.
