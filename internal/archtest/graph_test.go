@@ -53,6 +53,8 @@ dialect/dialecttest < broker bus dialect internal/remote payload topic
 internal/app < auth broker bus config dialect; tests < carrier dialect/echo dialect/std
 # A client knows what the wire knows: the codecs of two dialects, the documents of the third.
 internal/remote < bus carrier dialect/mqtt/mapping dialect/mqtt/packet dialect/mycroft/mapping dialect/mycroft/packet dialect/web payload topic
+# A client for programs of any kind: it knows the codec, and how to open connections.
+client/mqtt < carrier dialect/mqtt/packet
 # The load generator speaks to brokers of any make, and knows the codec alone.
 bench < dialect/mqtt/packet
 cmd/omnibus < internal/cli
