@@ -82,10 +82,11 @@ func prepare(rawURL string, o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.Username == "" && len(o.Password) == 0 && login != nil {
+	if o.Username == "" && o.Password == nil && login != nil {
 		o.Username = login.Username()
-		password, _ := login.Password()
-		o.Password = []byte(password)
+		if password, ok := login.Password(); ok {
+			o.Password = []byte(password)
+		}
 	}
 	if err := o.check(); err != nil {
 		return nil, err

@@ -136,7 +136,7 @@ func TestCutAtEveryByte(t *testing.T) {
 		t.Run(v.String(), func(t *testing.T) {
 			var written, read int
 			synctest.Test(t, func(t *testing.T) { written, read = journey(t, v, 0, 0) })
-			if written < 100 || read < 60 {
+			if written < 60 || read < 40 {
 				t.Fatalf("a whole journey has %d bytes written and %d read", written, read)
 			}
 			for n := 1; n <= written; n++ {

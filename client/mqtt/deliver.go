@@ -257,13 +257,13 @@ func (c *Client) protect(topic string, f func()) {
 
 // route appends the handlers of a message to list. mu is held.
 func (c *Client) route(d *delivery, list []func(*Message)) []func(*Message) {
-	matched := false
+	matched, rest := false, false
 	add := func(s *subscription) {
 		matched = true
 		if s.Handler != nil {
 			list = append(list, s.Handler)
-		} else if c.o.OnMessage != nil {
-			list = append(list, c.o.OnMessage)
+		} else {
+			rest = true
 		}
 	}
 	for id := range d.ids.All() {
@@ -273,16 +273,15 @@ func (c *Client) route(d *delivery, list []func(*Message)) []func(*Message) {
 			}
 		}
 	}
-	if matched {
-		return list
-	}
-	for _, s := range c.subs {
-		if Match(s.Filter, d.m.Topic) {
-			add(s)
+	if !matched { // without identifiers, or with those of another process
+		for _, s := range c.subs {
+			if Match(s.Filter, d.m.Topic) {
+				add(s)
+			}
 		}
 	}
-	if !matched && c.o.OnMessage != nil {
-		return append(list, c.o.OnMessage)
+	if (rest || !matched) && c.o.OnMessage != nil {
+		list = append(list, c.o.OnMessage)
 	}
 	if len(list) == 0 {
 		c.counts.unhandled.Add(1)

@@ -103,7 +103,7 @@ func (c *Client) introduce(l *link, v Version) error {
 		return lost(err)
 	}
 	for answered := false; ; answered = true {
-		h, body, n, err := l.next(c.o.MaxPacket)
+		h, body, n, err := l.answer(c.o.MaxPacket)
 		if err != nil {
 			return c.silent(l, answered, err)
 		}
@@ -122,6 +122,19 @@ func (c *Client) introduce(l *link, v Version) error {
 		l.in.Discard(n)
 		return err
 	}
+}
+
+// answer is next before CONNACK. Another protocol is told by its first byte: what it takes for a length may never come.
+func (l *link) answer(limit int) (h packet.Header, body []byte, n int, err error) {
+	if l.in.Buffered() == 0 {
+		if err := l.in.Fill(1); err != nil {
+			return h, nil, 0, err
+		}
+	}
+	if kind := packet.Type(l.in.Bytes()[0] >> 4); kind != packet.CONNACK && kind != packet.AUTH {
+		return h, nil, 0, &packet.Error{Reason: packet.ProtocolError, Text: "its answer begins with the byte of " + kind.String()}
+	}
+	return l.next(limit)
 }
 
 // silent is the error of a connection that ended instead of being accepted.
@@ -143,9 +156,10 @@ func (c *Client) hello(v Version) (*packet.Connect, error) {
 		CleanStart: o.clean(v, c.first),
 		KeepAlive:  uint16(min(seconds(o.KeepAlive), 0xFFFF)),
 		ClientID:   c.clientID,
-		Username:   o.Username, HasUsername: o.Username != "",
-		Password: o.Password, HasPassword: len(o.Password) > 0,
+		Username:   o.Username,
+		Password:   o.Password, HasPassword: o.Password != nil,
 	}
+	p.HasUsername = o.Username != "" || p.HasPassword && v < V5
 	p.Properties = packet.ConnectProperties{
 		SessionExpiryInterval: o.expiry(),
 		MaximumPacketSize:     uint32(o.MaxPacket),

@@ -20,7 +20,7 @@ type Options struct {
 	ClientID string
 	// Version is the one to speak; 0 tries 5 and then 3.1.1.
 	Version Version
-	// Username and Password are sent if they are not empty; those of the URL are used when both are.
+	// Username is sent if it is not empty, Password if it is not nil; those of the URL are used when both are missing.
 	Username string
 	Password []byte
 	// CleanStart throws away what the broker has of the session. It concerns the first connection alone.
@@ -141,8 +141,6 @@ func (o *Options) check() error {
 		return fail("version " + o.Version.String() + " wants a client id here")
 	case !packet.ValidString(o.Username) || len(o.Password) > math.MaxUint16:
 		return fail("the user name is not UTF-8, or it or the password has more than 65,535 bytes")
-	case o.Version != 0 && o.Version < V5 && len(o.Password) > 0 && o.Username == "":
-		return fail("a password without a user name wants version 5")
 	case o.Version != 0 && o.Version < V5 && o.CleanStart && o.SessionExpiry != 0:
 		return fail("before version 5 there is one flag for a clean start and a session that ends: leave out CleanStart or SessionExpiry")
 	case o.Version != 0 && o.Version < V5 && o.Auth != nil:

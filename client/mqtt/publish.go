@@ -84,6 +84,16 @@ func (c *Client) publishNow(ctx context.Context, m *Message) error {
 	}
 }
 
+// Flush returns when everything published before it is written, but for messages of QoS 1 and 2 that wait for their
+// turn. Written is not arrived.
+func (c *Client) Flush(ctx context.Context) error {
+	l := c.link.Load()
+	if l == nil {
+		return c.gone()
+	}
+	return c.flush(ctx, l)
+}
+
 // flush waits until what is queued is written.
 func (c *Client) flush(ctx context.Context, l *link) error {
 	c.nowWaiting()

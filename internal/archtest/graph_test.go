@@ -55,6 +55,8 @@ internal/app < auth broker bus config dialect; tests < carrier dialect/echo dial
 internal/remote < bus carrier dialect/mqtt/mapping dialect/mqtt/packet dialect/mycroft/mapping dialect/mycroft/packet dialect/web payload topic
 # A client for programs of any kind: it knows the codec, and how to open connections.
 client/mqtt < carrier dialect/mqtt/packet
+# The interface of another library on top of it.
+client/mqtt/lwmqtt < client/mqtt; tests < carrier dialect/mqtt/packet
 # The load generator speaks to brokers of any make, and knows the codec alone.
 bench < dialect/mqtt/packet
 cmd/omnibus < internal/cli
