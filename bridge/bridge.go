@@ -44,7 +44,7 @@ type Bridge struct {
 
 // counters are the bridge's events.
 type counters struct {
-	connected, lost, failed, refusedSubscriptions,
+	connected, lost, failed, subscribed, refusedSubscriptions,
 	out, stored, droppedAway, droppedFull, expired, unwritable, rejected, uncertain,
 	in, inRejected, unwanted, known, echoes, echoesFull dialect.Counter
 	waiting dialect.Counter // how many wait now
@@ -64,6 +64,7 @@ func Open(c Config, env dialect.Env) (*Bridge, error) {
 			connected:            env.Counter("connections"),
 			lost:                 env.Counter("connections_lost"),
 			failed:               env.Counter("connections_failed"),
+			subscribed:           env.Counter("subscriptions"),
 			refusedSubscriptions: env.Counter("subscriptions_refused"),
 			out:                  env.Counter("messages_out"),
 			stored:               env.Counter("messages_stored"),

@@ -134,6 +134,9 @@ func (b *Bridge) subscribe(c *mqtt.Client, r *In) bool {
 		Filter: r.Filter, QoS: byte(r.QoS), NoLocal: true, RetainAsPublished: true, RetainHandling: 1,
 	})
 	refused, isRefusal := errors.AsType[*mqtt.RefusedError](err)
+	if err == nil {
+		b.count.subscribed.Add(1)
+	}
 	switch {
 	case err == nil && qos < byte(r.QoS):
 		b.log.Info("the other broker grants a lower QoS", "filter", r.Filter, "qos", qos, "wanted", r.QoS)

@@ -39,13 +39,14 @@ func (b *Bridge) Deliver(m *bus.Message, sub *bus.Subscription) {
 		b.count.unwritable.Add(1)
 		return
 	}
-	p := parcel{topic: name, qos: min(m.QoS, byte(r.QoS)), retain: r.Retain && (m.Retain || m.Stored)}
+	p := parcel{qos: min(m.QoS, byte(r.QoS)), retain: r.Retain && (m.Retain || m.Stored)}
 	away := !b.up.Load()
 	if away && p.qos == 0 && !b.config.Store.QoS0 {
 		b.count.droppedAway.Add(1)
 		return
 	}
 	p.m = m.Keep()
+	p.topic, _ = rename(p.m.Topic, r.LocalPrefix, r.RemotePrefix) // m's topic may be a view
 	p.size = weight(p.m, name)
 	switch {
 	case !b.store.push(p):

@@ -19,6 +19,7 @@ import (
 	"omnibus/dialect"
 	"omnibus/dialect/mqtt"
 	"omnibus/payload"
+	"omnibus/topic"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -190,7 +191,9 @@ func (n *node) bridgeTo(other *node, change ...func(*bridge.Config)) {
 // connected waits until a bridge has subscribed to what it wants.
 func (n *node) connected(c bridge.Config) {
 	n.t.Helper()
-	n.eventually("the bridge "+c.Name+" is connected", func() bool { return n.count(c.Name, "connections") > 0 })
+	n.eventually("the bridge "+c.Name+" is connected", func() bool {
+		return n.count(c.Name, "connections") > 0 && n.count(c.Name, "subscriptions") >= int64(len(c.In))
+	})
 }
 
 func (n *node) count(name, counter string) int64 {
@@ -250,4 +253,19 @@ func all(nodes []*node, want []string) {
 			n.t.Errorf("%s has %d messages %.2000q, want %d", n.name, len(got), got, len(want))
 		}
 	}
+}
+
+// receiver is a bus.Receiver that is a function.
+type receiver func(m *bus.Message)
+
+// Deliver calls it.
+func (f receiver) Deliver(m *bus.Message, _ *bus.Subscription) { f(m) }
+
+func mustParse(t *testing.T, text string) topic.Pattern {
+	t.Helper()
+	p, err := topic.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
