@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"sync"
@@ -87,25 +88,32 @@ func (t *TLS) load() (*tls.Config, error) {
 	return config, nil
 }
 
-// state is what was logged last, so that nothing is logged twice in a row.
+// state is what was logged since the last connection, so that nothing is logged
+// twice in a row.
 type state struct {
 	mu   sync.Mutex
-	last string
+	told map[string]bool
 }
 
-// is tells whether a text is not the one before. Numbers in it do not count: they
-// are those of ports.
-func (s *state) is(text string) (news bool) {
-	text = strings.Map(func(r rune) rune {
-		if r >= '0' && r <= '9' {
-			return -1
-		}
-		return r
-	}, text)
+// first tells whether a kind of failure is one that was not told yet.
+func (s *state) first(kind string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	news, s.last = s.last != text, text
-	return news
+	if s.told[kind] {
+		return false
+	}
+	if s.told == nil {
+		s.told = make(map[string]bool)
+	}
+	s.told[kind] = true
+	return true
+}
+
+// connected forgets what was told.
+func (s *state) connected() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.told)
 }
 
 // connected subscribes, on every connection anew: what a session has from an
@@ -114,9 +122,8 @@ func (b *Bridge) connected(c *mqtt.Client, s mqtt.Server) {
 	b.count.connected.Add(1)
 	b.version.Store(uint32(s.Version))
 	b.up.Store(true)
-	if b.state.is("connected") {
-		b.log.Info("the bridge is connected", "version", s.Version.String(), "session_present", s.SessionPresent)
-	}
+	b.state.connected()
+	b.log.Info("the bridge is connected", "version", s.Version.String(), "session_present", s.SessionPresent)
 	for _, r := range b.config.In {
 		if !b.subscribe(c, &r) {
 			return
@@ -157,9 +164,8 @@ func (b *Bridge) subscribe(c *mqtt.Client, r *In) bool {
 func (b *Bridge) disconnected(err error) {
 	b.up.Store(false)
 	b.count.lost.Add(1)
-	if b.state.is("lost: " + err.Error()) {
-		b.log.Warn("the bridge has lost its connection and connects again", append([]any{"err", err}, hint(err)...)...)
-	}
+	_, setting := diagnose(err)
+	b.log.Warn("the bridge has lost its connection and connects again", append(setting, "err", err)...)
 }
 
 // trouble is told what nobody else is: above all, that connecting has failed.
@@ -172,32 +178,38 @@ func (b *Bridge) trouble(err error) {
 		return
 	}
 	b.count.failed.Add(1)
-	if b.state.is("failed: " + err.Error()) {
-		b.log.Warn("the bridge cannot connect and tries again", append([]any{"err", err}, hint(err)...)...)
+	if kind, setting := diagnose(err); b.state.first(kind) {
+		b.log.Warn("the bridge cannot connect and tries again", append(setting, "err", err)...)
 	}
 }
 
-// hint names the setting that changes it.
-func hint(err error) []any {
-	refused, ok := errors.AsType[*mqtt.RefusedError](err)
-	_, untrusted := errors.AsType[x509.UnknownAuthorityError](err)
-	_, misnamed := errors.AsType[x509.HostnameError](err)
-	setting := ""
-	switch {
-	case untrusted:
-		setting = "tls.ca"
-	case misnamed:
-		setting = "tls.name or url"
-	case !ok:
-		return nil
-	case refused.Reason == packet.BadUserNameOrPassword, refused.Reason == packet.NotAuthorized:
-		setting = "username and password"
-	case refused.Reason == packet.UnsupportedProtocolVersion:
-		setting = "version"
-	case refused.Reason == packet.ClientIdentifierNotValid:
-		setting = "client_id"
-	default:
-		return nil
+// diagnose returns what kind of failure an error is, and which setting changes it,
+// for the log.
+func diagnose(err error) (kind string, setting []any) {
+	if refused, ok := errors.AsType[*mqtt.RefusedError](err); ok {
+		kind = refused.Reason.String()
+		switch refused.Reason {
+		case packet.BadUserNameOrPassword, packet.NotAuthorized:
+			return kind, []any{"setting", "username and password"}
+		case packet.UnsupportedProtocolVersion:
+			return kind, []any{"setting", "version"}
+		case packet.ClientIdentifierNotValid:
+			return kind, []any{"setting", "client_id"}
+		}
+		return kind, nil
 	}
-	return []any{"setting", setting}
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return "authority", []any{"setting", "tls.ca"}
+	}
+	if _, ok := errors.AsType[x509.HostnameError](err); ok {
+		return "host name", []any{"setting", "tls.name or the host of url"}
+	}
+	if alert, ok := errors.AsType[*net.OpError](err); ok && alert.Op == "remote error" { // of TLS, whose type is hidden
+		kind = alert.Err.Error()
+		if strings.Contains(kind, "certificate") {
+			setting = []any{"setting", "tls.cert and tls.key"}
+		}
+		return kind, setting
+	}
+	return "network", nil
 }

@@ -3,6 +3,7 @@ package bridge_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
@@ -27,7 +28,8 @@ type station struct {
 	connack func(c *packet.Connect) packet.Connack
 	suback  func(f packet.Subscription) packet.ReasonCode
 	puback  func(p *packet.Publish) packet.ReasonCode
-	echoes  bool // sends back what it gets
+	echoes  bool        // sends back what it gets
+	tls     *tls.Config // nil is none
 
 	mu       sync.Mutex
 	away     bool
@@ -63,6 +65,9 @@ func (s *station) stop() {
 }
 
 func (s *station) serve(conn net.Conn) {
+	if s.tls != nil {
+		conn = tls.Server(conn, s.tls)
+	}
 	in := carrier.NewInput(conn)
 	var v packet.Version
 	for {

@@ -29,7 +29,7 @@ func (l List) Validate() []dialect.Problem {
 	for i := range l {
 		at := fmt.Sprintf("[%d].", i)
 		for _, p := range l[i].Validate() {
-			all = append(all, dialect.Problem{Path: at + p.Path, Text: p.Text})
+			all = append(all, dialect.Problem{Path: strings.TrimSuffix(at+p.Path, "."), Text: p.Text})
 		}
 		if slices.ContainsFunc(l[:i], func(c Config) bool { return c.Name == l[i].Name }) {
 			all = append(all, dialect.Problem{Path: at + "name", Text: fmt.Sprintf("another bridge is called %q", l[i].Name)})
@@ -87,9 +87,6 @@ func (c *Config) Validate() []dialect.Problem {
 	}
 	c.validateIn(&all)
 	c.validateOut(&all)
-	for i := range all {
-		all[i].Path = strings.TrimSuffix(all[i].Path, ".")
-	}
 	return all
 }
 
