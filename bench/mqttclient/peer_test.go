@@ -29,10 +29,10 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// broker is the address of the other end: a broker that runs, or a peer that lives as long as the test.
-func broker(tb testing.TB) string {
+// broker is the address of the other end: a broker that runs, or a bare peer that lives as long as the test.
+func broker(tb testing.TB) (address string, bare bool) {
 	if address := os.Getenv("OMNIBUS_BROKER"); address != "" {
-		return address
+		return address, false
 	}
 	self, err := os.Executable()
 	check(tb, err)
@@ -48,9 +48,9 @@ func broker(tb testing.TB) string {
 		_ = in.Close() // it ends then
 		_ = cmd.Wait()
 	})
-	address, err := bufio.NewReader(out).ReadString('\n')
+	line, err := bufio.NewReader(out).ReadString('\n')
 	check(tb, err)
-	return strings.TrimSpace(address)
+	return strings.TrimSpace(line), true
 }
 
 // peer accepts every client and acknowledges everything, until its standard input ends.

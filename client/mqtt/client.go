@@ -265,9 +265,15 @@ func (c *Client) finish(err error) {
 
 // report tells an error that nobody else is told.
 func (c *Client) report(err error) {
-	if c.o.OnError != nil {
-		c.o.OnError(err)
+	if c.o.OnError == nil {
+		return
 	}
+	defer func() {
+		if recover() != nil { // who is told of panics has panicked
+			c.counts.panics.Add(1)
+		}
+	}()
+	c.o.OnError(err)
 }
 
 // ignoreCancelled leaves out what a client that ends has broken off itself.

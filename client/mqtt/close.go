@@ -2,7 +2,6 @@ package mqtt
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -59,11 +58,10 @@ func (c *Client) part(ctx context.Context, f Farewell) error {
 		p.Properties.SessionExpiryInterval = o.expiry()
 		p.Properties.Present.Add(packet.SessionExpiryInterval)
 	}
-	err := l.out.AppendLast(p.Append(nil, l.server.Version))
-	if err == nil {
-		err = l.out.Flush(ctx)
+	if l.out.AppendLast(p.Append(nil, l.server.Version)) != nil {
+		return nil // the connection is over, or somebody else ends it
 	}
-	if err != nil {
+	if err := l.out.Flush(ctx); err != nil {
 		return fmt.Errorf("disconnecting: %w", err)
 	}
 	return nil
@@ -75,9 +73,6 @@ func (c *Client) Close() error {
 	defer cancel()
 	err := c.Disconnect(ctx, Farewell{})
 	c.handlers.Wait()
-	if errors.Is(err, ErrClosed) || errors.Is(err, ErrDisconnected) {
-		return nil
-	}
 	return err
 }
 

@@ -112,10 +112,17 @@ func TestRefusedConnectionIsAnError(t *testing.T) {
 
 func TestWrongOptions(t *testing.T) {
 	for _, o := range []mqtt.Options{
-		{Version: 2}, {Version: 6}, {ClientID: "\xff"}, {Version: mqtt.V31}, {Version: mqtt.V311, SessionExpiry: time.Hour},
-		{Username: "\xff"}, {Password: make([]byte, 65_536)}, 
-		{ClientID: "a", Version: mqtt.V311, CleanStart: true, SessionExpiry: 1}, {Version: mqtt.V311, ClientID: "a", Auth: &scram{}},
-		{User: mqtt.UserProperties(nil).Append("\xff", "")}, {Will: &mqtt.Will{}},
+		{Version: 2},
+		{Version: 6},
+		{ClientID: "\xff"},
+		{Version: mqtt.V31},
+		{Version: mqtt.V311, SessionExpiry: time.Hour},
+		{Username: "\xff"},
+		{Password: make([]byte, 65_536)},
+		{ClientID: "a", Version: mqtt.V311, CleanStart: true, SessionExpiry: 1},
+		{Version: mqtt.V311, ClientID: "a", Auth: &scram{}},
+		{User: mqtt.UserProperties(nil).Append("\xff", "")},
+		{Will: &mqtt.Will{}},
 		{Will: &mqtt.Will{Message: mqtt.Message{Topic: "a", Payload: make([]byte, 65_536)}}},
 	} {
 		if _, err := mqtt.Dial(t.Context(), url, o); !errors.Is(err, mqtt.ErrInvalid) {

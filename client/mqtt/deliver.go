@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -95,14 +96,20 @@ func (c *Client) takePublish(l *link, h packet.Header, body []byte) error {
 			return broken(packet.ReceiveMaximumExceeded, "more than %d messages that are not acknowledged", c.o.ReceiveMaximum)
 		}
 	}
-	if err := c.makeRoom(d); err != nil || c.over != nil {
-		return err
-	}
-	if p.QoS == 0 && c.overfull(1) {
+	c.makeRoom(l)
+	switch {
+	case c.over != nil:
+	case p.QoS == 0 && c.overfull(1):
 		c.counts.dropped.Add(1)
-		return nil
+	case p.QoS > 0 && (l.behind || c.overfull(2)):
+		c.counts.deferred.Add(1)
+		l.behind = true // those that follow too, for the sake of their order
+		if d.in != nil {
+			delete(c.incoming, d.id)
+		}
+	default:
+		c.enqueue(d)
 	}
-	c.enqueue(d)
 	return nil
 }
 
@@ -170,28 +177,34 @@ func (c *Client) overfull(n int) bool {
 }
 
 // makeRoom pauses the reader while too much waits for handlers, unless a call waits for the broker: that may be the
-// call of the handler which is to make room. Then messages of QoS 0 find no room, and of the others a second bound ends
-// the connection, after which the broker sends them again. mu is held, and not while it waits.
-func (c *Client) makeRoom(d *delivery) error {
+// call of the handler which is to make room. mu is held, and not while it waits.
+func (c *Client) makeRoom(l *link) {
 	for c.overfull(1) && c.over == nil && c.ctx.Err() == nil {
 		c.paused.Store(true)
 		if c.waiting.Load() > 0 {
 			break
 		}
-		if d.link.kick {
-			d.link.kick = false
+		if l.kick {
+			l.kick = false
 			c.mu.Unlock()
-			d.link.out.Kick()
+			l.out.Kick()
 			c.mu.Lock()
 			continue
 		}
 		c.resumed.Wait()
 	}
 	c.paused.Store(false)
-	if c.overfull(2) && d.m.QoS > 0 {
-		return lost(errors.New("the broker sends faster than messages are handled"))
-	}
-	return nil
+}
+
+// errBehind ends a connection on which messages were not taken, so that the broker sends them again.
+var errBehind = errors.New("messages came faster than they were handled, and are asked for again")
+
+// catchUp ends such a connection when its other messages are handled and acknowledged.
+func (c *Client) catchUp(l *link) {
+	ctx, cancel := context.WithTimeout(context.Background(), farewell)
+	defer cancel()
+	_ = l.out.Flush(ctx) // what is not acknowledged comes again
+	l.fail(lost(errBehind))
 }
 
 // enqueue puts a delivery in the queue. mu is held.
@@ -206,7 +219,7 @@ func (c *Client) enqueue(d *delivery) {
 // later reports an error from where the client is locked.
 func (c *Client) later(err error) {
 	if c.o.OnError != nil {
-		c.enqueue(&delivery{event: func() { c.o.OnError(err) }})
+		c.enqueue(&delivery{event: func() { c.report(err) }})
 	}
 }
 
@@ -217,6 +230,13 @@ func (c *Client) deliver() {
 		c.mu.Lock()
 		d := c.queue.pop()
 		if d == nil {
+			l := c.link.Load()
+			if l != nil && l.behind && !l.caughtUp {
+				l.caughtUp = true
+				c.mu.Unlock()
+				c.catchUp(l)
+				continue
+			}
 			c.queue.running = false
 			c.mu.Unlock()
 			return

@@ -33,7 +33,7 @@ func parse(raw string) (t target, login *url.Userinfo, err error) {
 	login = u.User
 	u.User = nil
 	t = target{url: u, network: "tcp"}
-	port := ""
+	var port string
 	switch u.Scheme {
 	case "tcp", "mqtt":
 		port = "1883"

@@ -22,8 +22,9 @@
 // client with Disconnect (Close waits for them). A panic of one is reported to Options.OnError and disturbs nothing.
 // A message is acknowledged when its handlers have returned. What waits for handlers is bounded by Options.MaxQueued
 // and MaxQueuedBytes; at a bound the client reads no more, and the broker keeps the rest. There is one exception: while
-// a call waits for the broker, which may be that of a handler, reading goes on; messages of QoS 0 are then dropped
-// and counted, and at twice the bound the others end the connection, after which the broker sends them again.
+// a call waits for the broker, which may be that of a handler, reading goes on. Messages of QoS 0 are then dropped
+// and counted; at twice the bound the others are left to the broker, and when the handlers have caught up the connection
+// ends with an error, so that a client that reconnects gets them again.
 //
 // Each message comes to the handlers of the subscriptions by which the broker sent it (version 5) or that match it, and to
 // each of them once.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"omnibus/client/mqtt"
@@ -47,25 +46,25 @@ func Example() {
 func ExampleStart() {
 	file, err := mqtt.OpenFile("sensor.session", false)
 	if err != nil {
-		slog.Error("no session", "err", err)
+		fmt.Println(err)
 		return
 	}
-	defer file.Close()
+	defer func() { fmt.Println(file.Close()) }()
 	c, err := mqtt.Start("mqtts://sensor:s3cret@broker.example", mqtt.Options{
 		ClientID: "sensor", SessionExpiry: 24 * time.Hour, Store: file,
-		OnDisconnect: func(_ *mqtt.Client, err error) { slog.Warn("connection lost", "err", err) },
-		OnError:      func(err error) { slog.Warn("mqtt", "err", err) },
+		OnDisconnect: func(_ *mqtt.Client, err error) { fmt.Println("connection lost:", err) },
+		OnError:      func(err error) { fmt.Println(err) },
 		Will:         &mqtt.Will{Message: mqtt.Message{Topic: "sensor/gone", QoS: 1}, Delay: time.Minute},
 	})
 	if err != nil {
-		slog.Error("no client", "err", err)
+		fmt.Println(err)
 		return
 	}
-	defer c.Close()
+	defer func() { fmt.Println(c.Close()) }()
 	for range time.Tick(time.Minute) {
 		// It waits only while too much is in flight.
 		if _, err := c.Post(context.Background(), mqtt.Message{Topic: "sensor/value", Payload: []byte("1"), QoS: 1}); err != nil {
-			slog.Error("not published", "err", err)
+			fmt.Println("not published:", err)
 			return
 		}
 	}

@@ -19,7 +19,7 @@ func load(t *testing.T, path string) string {
 	t.Helper()
 	f, err := mqtt.OpenFile(path, false)
 	noError(t, err)
-	defer f.Close()
+	defer func() { noError(t, f.Close()) }()
 	return loaded(t, f)
 }
 

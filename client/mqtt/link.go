@@ -60,6 +60,10 @@ type link struct {
 	// taken are the messages of QoS 1 and 2 received on it and not acknowledged; guarded by the client's mu.
 	taken int
 
+	// behind tells that messages of QoS 1 and 2 were left to the broker, caughtUp that the connection ends for it; guarded by
+	// the client's mu.
+	behind, caughtUp bool
+
 	// What follows belongs to the reader.
 	kick   bool
 	topics map[uint16]string // aliases of the broker

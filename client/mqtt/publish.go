@@ -177,7 +177,11 @@ func (c *Client) awaitRoom(ctx context.Context) error {
 	for c.over == nil && (c.crowded() || len(c.waiters) > 0) {
 		t := c.token()
 		c.waiters = append(c.waiters, t)
+		l, stuck := c.link.Load(), c.flight.full()
 		c.mu.Unlock()
+		if stuck && l != nil {
+			l.fail(lost(errStuck))
+		}
 		settled, err := t.wait(ctx, c.o.Timeout)
 		c.mu.Lock()
 		if !settled {
@@ -204,6 +208,9 @@ func (c *Client) wakeNext() {
 		t.finish(nil)
 	}
 }
+
+// errStuck ends a connection on which the oldest packet was not acknowledged while all other identifiers were used.
+var errStuck = fmt.Errorf("%w for one packet during %d others", ErrNoAnswer, maxIDs-1)
 
 func (c *Client) wakeAll() {
 	for _, t := range c.waiters {

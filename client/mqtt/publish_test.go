@@ -226,6 +226,29 @@ func TestFlightIsBounded(t *testing.T) {
 	}
 }
 
+func TestPacketThatIsNeverAcknowledgedDoesNotBlockTheOthers(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newStation(t)
+		s.rude = func(_ *peer, h packet.Header, _ []byte) bool { return h.Type == packet.SUBSCRIBE }
+		c := s.dial(mqtt.Options{Reconnect: true, Timeout: time.Minute})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := c.Subscribe(ctx, mqtt.Subscription{Filter: "a"}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
+		for i := range 65_600 {
+			if _, err := c.Post(t.Context(), mqtt.Message{Topic: "a", QoS: 1}); err != nil {
+				t.Fatalf("message %d: %v", i, err)
+			}
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if st := c.Stats(); st.InFlight != 0 || st.Reconnects != 1 {
+			t.Errorf("%+v", st)
+		}
+	})
+}
+
 func TestPublishersWaitWhileTheBrokerReadsNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newStation(t)

@@ -74,7 +74,7 @@ func TestIdleClientIsSmall(t *testing.T) {
 	for _, c := range all {
 		noError(t, c.Close())
 	}
-	if each := int(heapNow-heap) / clients; each > most {
+	if each := (int(heapNow) - int(heap)) / clients; each > most {
 		t.Errorf("an idle client holds %d bytes, at most %d are right", each, most)
 	} else {
 		t.Logf("an idle client holds %d bytes", each)

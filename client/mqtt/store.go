@@ -103,13 +103,14 @@ func (c *Client) unkeep(k Kind, id uint16) {
 
 // counts are what Stats tells.
 type counts struct {
-	dropped, unhandled, panics, reconnects atomic.Uint64
+	dropped, deferred, unhandled, panics, reconnects atomic.Uint64
 }
 
 // Stats count since the client was made.
 type Stats struct {
-	// Dropped are messages of QoS 0 that found no place in front of their handlers, Unhandled those without one.
-	Dropped, Unhandled uint64
+	// Dropped are messages of QoS 0 that found no place in front of their handlers, Deferred those of QoS 1 and 2, which the
+	// broker sends again. Unhandled are messages without a handler.
+	Dropped, Deferred, Unhandled uint64
 	// Panics are those of callbacks.
 	Panics uint64
 	// Reconnects are the connections made without the first.
@@ -123,7 +124,7 @@ func (c *Client) Stats() Stats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return Stats{
-		Dropped: c.counts.dropped.Load(), Unhandled: c.counts.unhandled.Load(), Panics: c.counts.panics.Load(),
+		Dropped: c.counts.dropped.Load(), Deferred: c.counts.deferred.Load(), Unhandled: c.counts.unhandled.Load(), Panics: c.counts.panics.Load(),
 		Reconnects: c.counts.reconnects.Load(), InFlight: c.flight.messages, Queued: c.queue.messages,
 	}
 }

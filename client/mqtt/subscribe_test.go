@@ -263,7 +263,11 @@ func TestWrongFiltersAndContexts(t *testing.T) {
 		}
 		c := s.dial(mqtt.Options{})
 		for _, sub := range []mqtt.Subscription{
-			{}, {Filter: "a/#/b"}, {Filter: "a", QoS: 3}, {Filter: "a", RetainHandling: 3}, {Filter: "$share/x"},
+			{},
+			{Filter: "a/#/b"},
+			{Filter: "a", QoS: 3},
+			{Filter: "a", RetainHandling: 3},
+			{Filter: "$share/x"},
 			{Filter: "a", User: mqtt.UserProperties(nil).Append("\xff", "")},
 		} {
 			if _, err := c.Subscribe(t.Context(), sub); !errors.Is(err, mqtt.ErrInvalid) {

@@ -16,7 +16,8 @@ type Token struct {
 }
 
 // Wait returns when the broker has taken the message, which is when its PUBACK or PUBCOMP has come, or with the reason
-// why it has not. When ctx ends first the message stays in flight: it may still arrive. It may be called again.
+// why it has not. When ctx ends first the message stays in flight: it may still arrive. It may be called again, by one
+// goroutine at a time.
 func (t *Token) Wait(ctx context.Context) error {
 	settled, err := t.wait(ctx, t.c.o.Timeout)
 	if settled {

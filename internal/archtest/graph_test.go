@@ -63,7 +63,7 @@ bridge < auth bus client/mqtt config dialect dialect/mqtt/mapping dialect/mqtt/p
 bench < dialect/mqtt/packet
 cmd/omnibus < internal/cli
 internal/cli < bench bus config dialect/std dialect/web internal/app internal/buildinfo internal/remote payload topic
-e2e <; tests < bus dialect/std internal/app
+e2e <; tests < bus client/mqtt client/mqtt/lwmqtt dialect/std internal/app
 internal/archtest <
 internal/buildinfo <
 `
