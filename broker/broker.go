@@ -21,12 +21,17 @@
 // A session that panics over a message is expelled; the publisher and the other
 // receivers go on.
 //
+// While a link to another broker is there (dialect.Hello.Link) every message has an
+// identity, and one that comes by a link is routed once, by whatever ways it comes,
+// as long as its identity is among the last that were seen: 65,536 at least.
+//
 // A peer that leaves, or is expelled, takes its subscriptions and services with
 // it at once; calls that wait for its answers end as unavailable.
 package broker
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -65,8 +70,9 @@ type Broker struct {
 	open     bool // everything is allowed: access is not asked
 	counters Counters
 	started  time.Time
+	instance string   // begins the identities that it gives
 	count    struct { // what bites, looked up once
-		refused, denied, oversize, limited, panics, dropped, undecodable, expelled *counter
+		refused, denied, oversize, limited, panics, dropped, undecodable, expelled, known *counter
 	}
 
 	mu     sync.Mutex // taken before a peer's, never after
@@ -82,6 +88,7 @@ type space struct {
 	tenant   string
 	bus      *bus.Bus
 	retained retained
+	known    known
 }
 
 type peerKey struct{ tenant, dialect, name string }
@@ -103,12 +110,13 @@ func New(o Options) (*Broker, error) {
 	}
 	o.Limits.defaults()
 	b := &Broker{
-		opts:    o,
-		log:     o.Log,
-		started: time.Now(),
-		spaces:  make(map[string]*space),
-		peers:   make(map[*peer]struct{}),
-		named:   make(map[peerKey]*peer),
+		opts:     o,
+		log:      o.Log,
+		started:  time.Now(),
+		instance: rand.Text()[:16],
+		spaces:   make(map[string]*space),
+		peers:    make(map[*peer]struct{}),
+		named:    make(map[peerKey]*peer),
 	}
 	_, b.open = o.Access.(auth.Open)
 	c := b.counters.group("broker")
@@ -120,6 +128,7 @@ func New(o Options) (*Broker, error) {
 	b.count.dropped = c("messages_dropped")
 	b.count.undecodable = c("messages_undecodable")
 	b.count.expelled = c("peers_expelled")
+	b.count.known = c("messages_known")
 	if err := b.load(); err != nil {
 		return nil, fmt.Errorf("reading what the engine has kept: %w", err)
 	}
@@ -139,6 +148,7 @@ func (b *Broker) space(tenant string) *space {
 	s := b.spaces[tenant]
 	if s == nil {
 		s = &space{tenant: tenant}
+		s.known.init(b.instance)
 		s.retained.init(tenant, b.opts.Engine, b.opts.Limits, b.count.limited)
 		s.bus = bus.New(bus.Options{
 			Observer:    b.observer(),
@@ -146,6 +156,7 @@ func (b *Broker) space(tenant string) *space {
 			Keeper:      &s.retained,
 			CallTimeout: b.opts.CallTimeout,
 			Policy:      b.opts.Policy,
+			Identify:    s.known.identify,
 		})
 		if b.closed {
 			_ = s.bus.Close(context.Background()) // it has nothing to wait for

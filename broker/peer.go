@@ -61,7 +61,19 @@ func (p *peer) publish(m *bus.Message) (bus.Receipt, error) {
 		return bus.Receipt{}, err
 	}
 	m.Origin = p.hello.Origin
-	return p.space.bus.PublishVia(m, p.hello.Relay)
+	k := &p.space.known
+	switch {
+	case !p.hello.Link || m.ID == "": // only a link knows identities
+		m.ID = k.identify()
+	case !k.first(m.ID):
+		p.broker.count.known.Add(1)
+		return bus.Receipt{Known: true}, nil
+	}
+	r, err := p.space.bus.PublishVia(m, p.hello.Relay)
+	if err != nil && m.ID != "" {
+		k.forget(m.ID) // it may be sent again
+	}
+	return r, err
 }
 
 // allow asks the access rules.

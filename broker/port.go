@@ -110,6 +110,9 @@ func (b *Broker) enter(p *peer, key peerKey) (old *peer, continues bool, err err
 		return nil, false, bus.Errorf(bus.Full, "", "%d peers are connected, which is the limit (broker.limits.peers)", len(b.peers)-b.absent)
 	}
 	b.peers[p] = struct{}{}
+	if p.hello.Link {
+		p.space.known.links.Add(1)
+	}
 	if unique {
 		p.key = &key
 		b.named[key] = p
@@ -122,6 +125,9 @@ func (b *Broker) remove(p *peer) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.peers, p)
+	if p.hello.Link {
+		p.space.known.links.Add(-1)
+	}
 	if p.isSuspended() {
 		b.absent--
 	}

@@ -106,7 +106,7 @@ func TestExpiredValuesAreNotGiven(t *testing.T) {
 
 func TestAStoredMessageIsWholeAndItsOwn(t *testing.T) {
 	b := newBroker(t, broker.Options{})
-	p := join(t, b, hello())
+	p := join(t, b, link())
 	data := []byte("value")
 	m := &bus.Message{Topic: "a", Retain: true, QoS: 1, ID: "id", Headers: bus.MakeHeaders(bus.Header{Key: "k", Value: "v"})}
 	m.Payload.Set(payload.Bytes, data)

@@ -26,6 +26,9 @@ type Options struct {
 	CallTimeout time.Duration
 	// Policy chooses among several providers of one service.
 	Policy Policy
+	// Identify, when it is set, gives a message that has none the identity it
+	// keeps through bridges, before anybody sees it; empty gives it none.
+	Identify func() string
 }
 
 // Observer is told of what happens on a bus and is nobody's return value.
@@ -104,6 +107,9 @@ type Receipt struct {
 	// Position is where the journal has it; the publisher may be told "kept"
 	// once the journal is flushed up to there. Zero: nothing to wait for.
 	Position Position
+	// Known tells that the message was here before, by another way: nobody was
+	// handed it, and nothing else is to come of it.
+	Known bool
 }
 
 // Publish routes m to every matching subscription. It never waits for a slow
@@ -120,6 +126,9 @@ func (b *Bus) PublishVia(m *Message, relay func(*Message)) (Receipt, error) {
 		m.kept = nil // a copy of what m was before
 	}
 	m.use(b.opts.Codecs)
+	if m.ID == "" && m.kept != m && b.opts.Identify != nil {
+		m.ID = b.opts.Identify()
+	}
 	pos, err := b.accept(m)
 	if err != nil {
 		return Receipt{}, err

@@ -186,6 +186,9 @@ func deliver(ctx context.Context, s *Subscription, m *Message, w *waiter, wait b
 // afterwards, so it is its own kept copy.
 func (b *Bus) message(name string, v any) *Message {
 	m := &Message{Topic: name}
+	if b.opts.Identify != nil {
+		m.ID = b.opts.Identify()
+	}
 	m.Payload.SetGo(v)
 	m.use(b.opts.Codecs)
 	m.kept = m

@@ -2,7 +2,7 @@
 // strict, with defaults that work.
 //
 // A file is a mapping of sections; each section belongs to whoever owns the
-// struct behind it, and this package knows none of them. The promises:
+// value behind it, and this package knows none of them. The promises:
 //
 //   - Nothing is guessed. Unknown keys, keys set twice, values of the wrong
 //     type, explicit tags, merge keys and further documents are refused.
@@ -12,7 +12,8 @@
 //   - All or nothing. When Parse or Set returns an error, the Values are what
 //     they were before.
 //   - What is absent, or null, keeps its default. A list or a map that is
-//     present replaces its default as a whole.
+//     present replaces its default as a whole; its entries begin as zero, or as
+//     their SetDefaults makes them.
 //   - What is read is bounded: MaxFile bytes, a nesting of MaxDepth, and
 //     aliases that expand to no more than MaxAliased values.
 //   - What Write writes, Parse reads back without a change.
@@ -43,15 +44,23 @@ const (
 	MaxProblems = 1_000   // problems listed
 )
 
-// Section is one top-level key of the file and the struct that holds its
+// Section is one top-level key of the file and the value that holds its
 // settings.
 type Section struct {
 	// Name is the key ("mycroft").
 	Name string
 	// Help is one or more lines, written above the section.
 	Help string
-	// Value is a pointer to a struct that already holds the defaults.
+	// Value is a pointer to a struct that already holds the defaults, or to a
+	// list or a map of entries.
 	Value any
+}
+
+// Defaulter is what the entries of a list or a map may be: settings that do not
+// begin as zero. SetDefaults is called on a new entry before it is decoded; it
+// has a pointer receiver.
+type Defaulter interface {
+	SetDefaults()
 }
 
 // Problem is one thing wrong with a file.
@@ -107,16 +116,19 @@ func (ps Problems) err() error {
 	return ps
 }
 
-// target returns the struct a section's settings are kept in.
+// target returns what a section's settings are kept in.
 func target(s Section) (reflect.Value, error) {
 	v := reflect.ValueOf(s.Value)
-	if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct {
-		return reflect.Value{}, fmt.Errorf("section %s: Value is %T, want a pointer to a struct", s.Name, s.Value)
+	if v.Kind() == reflect.Pointer && !v.IsNil() {
+		switch shapeOf(v.Elem().Type()) {
+		case group, list, table:
+			return v.Elem(), nil
+		}
 	}
-	return v.Elem(), nil
+	return reflect.Value{}, fmt.Errorf("section %s: Value is %T, want a pointer to a struct, a list or a map", s.Name, s.Value)
 }
 
-// targets returns the structs of all the sections.
+// targets returns the values of all the sections.
 func targets(sections []Section) ([]reflect.Value, error) {
 	vs := make([]reflect.Value, len(sections))
 	for i, s := range sections {
@@ -129,7 +141,7 @@ func targets(sections []Section) ([]reflect.Value, error) {
 	return vs, nil
 }
 
-// restorer returns a function that puts the structs back to what they hold
+// restorer returns a function that puts the values back to what they hold
 // now. Decoding never writes through a pointer, a slice or a map it found, so
 // the copies may be shallow.
 func restorer(vs []reflect.Value) func() {

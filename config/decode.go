@@ -192,15 +192,17 @@ func (d *decoder) table(v reflect.Value, n *yaml.Node, path string) {
 }
 
 // entry decodes n into v, an entry of a list or a table. It has no default that
-// null could keep, so only a group may be null, and has its zero settings then.
+// null could keep, so only a group may be null, and is as it begins then.
 func (d *decoder) entry(v reflect.Value, n *yaml.Node, path string, line int) {
 	if isNull(n) && shapeOf(deref(v.Type())) == scalar {
 		d.wrong(line, path, "expected "+expected(v.Type())+", found nothing")
 		return
 	}
-	for p := v; p.Kind() == reflect.Pointer; p = p.Elem() {
+	p := v
+	for ; p.Kind() == reflect.Pointer; p = p.Elem() {
 		p.Set(reflect.New(p.Type().Elem()))
 	}
+	begin(p)
 	d.value(v, n, path, line)
 }
 

@@ -21,6 +21,7 @@ const (
 
 var (
 	durationType    = reflect.TypeFor[time.Duration]()
+	defaulterType   = reflect.TypeFor[Defaulter]()
 	textReaderType  = reflect.TypeFor[encoding.TextUnmarshaler]()
 	emptyStructType = reflect.TypeFor[struct{}]()
 )
@@ -55,6 +56,7 @@ type field struct {
 	help  string
 	typ   reflect.Type
 	index []int
+	first string // how an entry of a list or a table begins with it, if that is told
 }
 
 // fieldsOf returns the settings of a struct type in their order, those of
@@ -128,26 +130,44 @@ func entryType(t reflect.Type) (e reflect.Type, suffix string) {
 	return emptyStructType, ""
 }
 
+// begin gives a new entry its defaults, if it has some.
+func begin(v reflect.Value) {
+	if d, ok := reflect.TypeAssert[Defaulter](v.Addr()); ok {
+		d.SetDefaults()
+	}
+}
+
 // flattenDepth ends the description of types that contain themselves.
 const flattenDepth = 4
 
-// flatten returns the settings of a group and of those inside it, with their
-// paths as names.
+// flatten returns the settings of the entries of a list or a table and of those
+// inside them, with their paths as names.
 func flatten(t reflect.Type, prefix string, depth int) []field {
+	v := reflect.New(t).Elem()
+	begin(v)
+	return flattenValue(v, prefix, depth, reflect.PointerTo(t).Implements(defaulterType))
+}
+
+// flattenValue is flatten for an entry as it begins. tell says that it has
+// defaults.
+func flattenValue(v reflect.Value, prefix string, depth int, tell bool) []field {
 	var fs []field
 	if depth > flattenDepth {
 		return nil
 	}
-	for _, f := range fieldsOf(t) {
+	for _, f := range fieldsOf(v.Type()) {
+		fv := pointee(v.FieldByIndex(f.index))
 		f.name = prefix + f.name
-		inner := deref(f.typ)
-		if shapeOf(inner) != group {
-			fs = append(fs, f)
-			inner, suffix := entryType(inner)
-			fs = append(fs, flatten(inner, f.name+suffix+".", depth+1)...)
+		if shapeOf(fv.Type()) == group {
+			fs = append(fs, flattenValue(fv, f.name+".", depth+1, tell)...)
 			continue
 		}
-		fs = append(fs, flatten(inner, f.name+".", depth+1)...)
+		if tell {
+			f.first, _ = flow(fv) // what cannot be written is told where it is
+		}
+		fs = append(fs, f)
+		inner, suffix := entryType(fv.Type())
+		fs = append(fs, flatten(inner, f.name+suffix+".", depth+1)...)
 	}
 	return fs
 }

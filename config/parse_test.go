@@ -241,8 +241,8 @@ func TestProblemString(t *testing.T) {
 	}
 }
 
-func TestSectionsMustBeStructs(t *testing.T) {
-	contains(t, config.Parse("x", nil, []config.Section{{Name: "s", Value: 1}}, nil), "section s: Value is int, want a pointer to a struct")
+func TestSectionsAreStructsListsOrMaps(t *testing.T) {
+	contains(t, config.Parse("x", nil, []config.Section{{Name: "s", Value: 1}}, nil), "section s: Value is int, want a pointer to a struct, a list or a map")
 }
 
 // FuzzParse: nothing panics, and what is accepted can be written and read again.

@@ -31,16 +31,38 @@ func Reference(w io.Writer, sections []Section) error {
 		if help := strings.TrimSpace(s.Help); help != "" {
 			fmt.Fprintf(&out, "\n%s\n", help)
 		}
-		if vs[i].NumField() == 0 {
+		if vs[i].Kind() == reflect.Struct && vs[i].NumField() == 0 {
 			continue
 		}
 		out.WriteString("\n| setting | default | meaning |\n| --- | --- | --- |\n")
-		if err := rows(&out, s.Name+".", vs[i], 0); err != nil {
+		if err := sectionRows(&out, s, vs[i]); err != nil {
 			return fmt.Errorf("writing the reference: %w", err)
 		}
 	}
 	if _, err := io.WriteString(w, out.String()); err != nil {
 		return fmt.Errorf("writing the reference: %w", err)
+	}
+	return nil
+}
+
+// sectionRows writes the settings of a section.
+func sectionRows(w *strings.Builder, s Section, v reflect.Value) error {
+	if shapeOf(v.Type()) == group {
+		return rows(w, s.Name+".", v, 0)
+	}
+	return entryRows(w, s.Name, v, false, "", 0)
+}
+
+// entryRows writes a setting that is no group, and those of its entries.
+func entryRows(w *strings.Builder, path string, v reflect.Value, unset bool, help string, depth int) error {
+	text, err := flow(v)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	row(w, path, defaultCell(text, unset), help)
+	entry, suffix := entryType(v.Type())
+	for _, e := range flatten(entry, path+suffix+".", depth+1) {
+		row(w, e.name, defaultCell(e.first, false), e.help)
 	}
 	return nil
 }
@@ -63,14 +85,8 @@ func rows(w *strings.Builder, prefix string, v reflect.Value, depth int) error {
 			}
 			continue
 		}
-		text, err := flow(fv)
-		if err != nil {
-			return fmt.Errorf("%s: %w", path, err)
-		}
-		row(w, path, defaultCell(text, unset), f.help)
-		entry, suffix := entryType(fv.Type())
-		for _, e := range flatten(entry, path+suffix+".", depth+1) {
-			row(w, e.name, "", e.help)
+		if err := entryRows(w, path, fv, unset, f.help, depth); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -22,7 +22,11 @@ func Set(sections []Section, path, value string) error {
 		return d.problems.err()
 	}
 	restore := restorer(vs)
-	name, rest, _ := strings.Cut(path, ".")
+	end := strings.IndexAny(path, ".[")
+	if end < 0 {
+		end = len(path)
+	}
+	name, rest := path[:end], strings.TrimPrefix(path[end:], ".")
 	names := make([]string, len(sections))
 	known := false
 	for i, s := range sections {

@@ -26,7 +26,7 @@ func Write(w io.Writer, sections []Section) error {
 		if i > 0 {
 			out.WriteByte('\n')
 		}
-		for _, l := range append(comment(s.Help), lines...) {
+		for _, l := range slices.Concat(comment(s.Help), comment(entryHelp(vs[i].Type())), lines) {
 			out.WriteString(l + "\n")
 		}
 	}
@@ -193,6 +193,9 @@ func entryHelp(t reflect.Type) string {
 	}
 	for _, f := range fs {
 		help, _, _ := strings.Cut(f.help, "\n")
+		if f.first != "" && f.first != `""` && f.first != "[]" {
+			help += " Default: " + f.first
+		}
 		fmt.Fprintf(&b, "  %-*s  %s\n", width, f.name, help)
 	}
 	return b.String()

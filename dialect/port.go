@@ -32,6 +32,11 @@ type Hello struct {
 	// default tenant, as the principal that has the dialect's name; access
 	// rules apply to it as to any other.
 	Internal bool
+	// Link: this peer is another broker's side of the bus, or a bridge to one.
+	// While there is such a peer every message has an identity (Message.ID), and
+	// what such a peer publishes keeps the one it has; what was here before, by
+	// whatever way, is not routed again (Receipt.Known).
+	Link bool
 	// Duplicate says what happens when somebody of the same name is there.
 	// Peers without a name are never duplicates.
 	Duplicate Duplicate

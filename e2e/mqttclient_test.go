@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -16,32 +14,12 @@ import (
 	"omnibus/client/mqtt/lwmqtt"
 )
 
-// startMosquitto starts a broker of that make and returns its URL, or skips the test.
-func startMosquitto(t *testing.T) string {
+// mosquittoURL is the URL of a broker of that make.
+func mosquittoURL(t *testing.T) string {
 	t.Helper()
-	program := need(t, "mosquitto")
-	for range 5 { // the port may be taken by somebody else meanwhile
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		address := l.Addr().String()
-		_ = l.Close()
-		_, port, _ := net.SplitHostPort(address)
-		config := filepath.Join(t.TempDir(), "mosquitto.conf")
-		text := fmt.Sprintf("listener %s 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\nlog_type information\n", port)
-		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		p := start(t, program, "-c", config)
-		for line := range p.lines {
-			if strings.Contains(line, "running") {
-				return "mqtt://" + address
-			}
-		}
-	}
-	t.Fatal("mosquitto does not start")
-	return ""
+	port := freePort(t)
+	startMosquitto(t, port, "allow_anonymous true", "set_tcp_nodelay true")
+	return "mqtt://127.0.0.1:" + port
 }
 
 // eachBroker runs a test with our broker and with mosquitto, in both versions.
@@ -49,7 +27,7 @@ func eachBroker(t *testing.T, test func(t *testing.T, url string, v mqtt.Version
 	t.Helper()
 	brokers := map[string]func(t *testing.T) string{
 		"omnibus":   func(t *testing.T) string { return serveHere(t).mqtt },
-		"mosquitto": startMosquitto,
+		"mosquitto": mosquittoURL,
 	}
 	for name, url := range brokers {
 		t.Run(name, func(t *testing.T) {

@@ -29,6 +29,7 @@ type conn struct {
 
 	// Set before the session has the connection, and then read by anybody.
 	version packet.Version
+	link    bool          // the client is a bridge to another broker
 	limits  packet.Limits // what the client takes
 	window  int           // messages of QoS 1 and 2 under way to it
 	outward *aliases      // under the outbox's lock; nil for none

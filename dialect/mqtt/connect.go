@@ -56,6 +56,7 @@ func (c *conn) connect() error {
 		return err
 	}
 	c.limits = p.Properties.Limits()
+	_, c.link = p.Properties.User.Get(mapping.PropertyLink)
 	if err := c.admit(&p, certificate); err != nil {
 		return err
 	}
@@ -151,6 +152,7 @@ func (c *conn) admit(p *packet.Connect, certificate *x509.Certificate) error {
 			},
 			Origin:     fresh.origin,
 			Subscriber: fresh,
+			Link:       c.link,
 			Duplicate:  dialect.TakeOver,
 			Session:    &dialect.SessionTerms{Clean: p.CleanStart},
 		}

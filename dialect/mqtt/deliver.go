@@ -326,6 +326,9 @@ func (c *conn) write(m *bus.Message, d *delivery, id uint16, dup bool) (kick boo
 		return false, p.err
 	}
 	t := p.of(c.version)
+	if c.link && m.ID != "" {
+		t = p.marked(m.ID)
+	}
 	x := packet.Delivery{PacketID: id, QoS: d.qos, Retain: d.retain, Dup: dup, SubscriptionIDs: d.ids}
 	if a := c.outward; a != nil {
 		a.mu.Lock()

@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,8 +17,8 @@ type publication struct {
 	p        packet.Publish
 	err      error // why it cannot be written in MQTT
 	scratch  []byte
-	compiled [2]bool // before version 5, and it
-	template [2]packet.Template
+	compiled [3]bool // before version 5, it, and it with the identity
+	template [3]packet.Template
 	stable   []byte // the payload in memory that never changes, if somebody needed that
 }
 
@@ -29,7 +30,7 @@ var publications = sync.Pool{New: func() any { return new(publication) }}
 
 // fresh forgets what was made of p.
 func (p *publication) fresh() {
-	p.err, p.compiled, p.stable = nil, [2]bool{}, nil
+	p.err, p.compiled, p.stable = nil, [3]bool{}, nil
 }
 
 // publicationOf returns the publication of a message, and what to call when it is
@@ -89,6 +90,21 @@ func (p *publication) of(v packet.Version) *packet.Template {
 	return &p.template[i]
 }
 
+// marked returns the packet for bridges to other brokers: it has the identity of
+// the message.
+func (p *publication) marked(id string) *packet.Template {
+	const i = 2
+	if !p.compiled[i] {
+		with := p.p
+		props := &with.Properties.MessageProperties
+		props.User = slices.Clip(props.User).Append(mapping.PropertyIdentity, id)
+		props.Present.Add(packet.UserProperty)
+		p.template[i].Compile(&with, packet.V5)
+		p.compiled[i] = true
+	}
+	return &p.template[i]
+}
+
 // shareable returns the payload in memory that never changes: that of the copy that
 // all share who keep the message.
 func (p *publication) shareable(m *bus.Message) ([]byte, error) {
@@ -108,7 +124,7 @@ func (p *publication) free() {
 	if cap(p.scratch) <= 4<<10 {
 		p.fresh()
 		p.p = packet.Publish{}
-		p.template = [2]packet.Template{}
+		p.template = [3]packet.Template{}
 		publications.Put(p)
 	}
 }

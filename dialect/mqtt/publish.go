@@ -96,6 +96,11 @@ func (c *conn) route(p *publishing, in *packet.Publish) (reason packet.ReasonCod
 	m.Topic, m.QoS, m.Retain, m.Batch = in.Topic, in.QoS, in.Retain, &c.batch
 	props := &in.Properties.MessageProperties
 	mapping.SetPayload(&m.Payload, props.ContentType, in.Payload)
+	if props.Present.Has(packet.UserProperty) {
+		if m.ID, props.User = mapping.Identity(props.User); len(props.User) == 0 {
+			props.Present &^= packet.Properties(packet.UserProperty)
+		}
+	}
 	if props.Present != 0 {
 		m.Headers = bus.LazyHeaders(p.headers)
 		if props.Present.Has(packet.MessageExpiryInterval) {
@@ -107,7 +112,7 @@ func (c *conn) route(p *publishing, in *packet.Publish) (reason packet.ReasonCod
 	if err != nil {
 		return c.verdict(in, publishCodes.Of(err), err)
 	}
-	called := props.ResponseTopic != "" && c.call(in, m)
+	called := receipt.Known || props.ResponseTopic != "" && c.call(in, m)
 	if receipt.Receivers == 0 && !called {
 		reason = packet.NoMatchingSubscribers
 	}

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"omnibus/bridge"
 	"omnibus/broker"
 	"omnibus/dialect"
 )
@@ -19,6 +20,13 @@ type App struct {
 	log      *slog.Logger
 	broker   *broker.Broker
 	places   []place
+	bridges  []joint
+}
+
+// joint is one bridge.
+type joint struct {
+	name   string
+	bridge *bridge.Bridge
 }
 
 // place is one listener of one dialect.
@@ -66,6 +74,21 @@ func New(s *Settings, log *slog.Logger, version string) (*App, error) {
 		for _, l := range opened.Listeners() {
 			a.places = append(a.places, place{spec: d.Spec, listener: l})
 		}
+	}
+	for _, c := range s.Bridges {
+		if !c.On {
+			continue
+		}
+		opened, err := bridge.Open(c, dialect.Env{
+			Port:    b,
+			Log:     log.With("bridge", c.Name),
+			Counter: b.Counters().Group("bridge." + c.Name),
+			Version: version,
+		})
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("the bridge %s: %w", c.Name, err), b.Close(context.Background()))
+		}
+		a.bridges = append(a.bridges, joint{c.Name, opened})
 	}
 	return a, nil
 }
@@ -126,7 +149,8 @@ func (a *App) Addresses() []Address {
 }
 
 // Run serves until ctx ends or a listener fails, then ends everything: first
-// the listeners, which tell their clients, then the broker. It returns nil when
+// the listeners, which tell their clients, and the bridges, then the broker. What
+// becomes of a bridge ends nothing else. It returns nil when
 // ctx ended it and everything ended in time.
 func (a *App) Run(ctx context.Context) error {
 	for _, x := range a.Addresses() {
@@ -144,6 +168,14 @@ func (a *App) Run(ctx context.Context) error {
 			}
 			if err != nil {
 				a.log.Warn("a dialect did not end in time", "dialect", p.spec.Name, "err", err)
+			}
+			return nil
+		})
+	}
+	for _, j := range a.bridges {
+		g.Go(func() error {
+			if err := j.bridge.Run(serving); err != nil {
+				a.log.Error("a bridge has ended", "bridge", j.name, "err", err)
 			}
 			return nil
 		})

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"omnibus/auth"
+	"omnibus/bridge"
 	"omnibus/broker"
 	"omnibus/bus"
 	"omnibus/config"
@@ -24,6 +25,7 @@ type Settings struct {
 	Log      LogSettings
 	Broker   BrokerSettings
 	Dialects []DialectSettings
+	Bridges  bridge.List
 }
 
 // LogSettings is the log section.
@@ -90,7 +92,9 @@ func (s *Settings) Sections() []config.Section {
 	for _, d := range s.Dialects {
 		all = append(all, config.Section{Name: d.Spec.Name, Help: d.Spec.Title + ".", Value: d.Config})
 	}
-	return all
+	return append(all, config.Section{
+		Name: "bridges", Help: "Other MQTT brokers that are joined to this one; see docs/bridges.md.", Value: &s.Bridges,
+	})
 }
 
 // Load reads a configuration file into the settings; the error names every
@@ -121,6 +125,8 @@ func (s *Settings) problems(section config.Section) []config.Problem {
 		found = v.validate()
 	case *BrokerSettings:
 		found = v.validate()
+	case *bridge.List:
+		found = v.Validate()
 	}
 	all := make([]config.Problem, len(found))
 	for i, p := range found {

@@ -176,7 +176,7 @@ func TestSectionsAreThoseOfTheDialects(t *testing.T) {
 			t.Errorf("%s has no help", x.Name)
 		}
 	}
-	if got := strings.Join(names, " "); got != "log broker fake" {
+	if got := strings.Join(names, " "); got != "log broker fake bridges" {
 		t.Errorf("sections %s", got)
 	}
 	err := s.Load(file(t, "# first\nfake:\n  listen: bad\n"))

@@ -53,7 +53,7 @@ broker < auth bus dialect engine engine/memory payload topic
 # The conformance suite runs a dialect against a real broker, with real clients.
 dialect/dialecttest < broker bus dialect internal/remote payload topic
 
-internal/app < auth broker bus config dialect; tests < carrier dialect/echo dialect/std
+internal/app < auth bridge broker bus config dialect; tests < carrier dialect/echo dialect/std
 # A client knows what the wire knows: the codecs of two dialects, the documents of the third.
 internal/remote < bus carrier client/mqtt dialect/mqtt/mapping dialect/mqtt/packet dialect/mycroft/mapping dialect/mycroft/packet dialect/web payload topic
 # Clients share the codecs of the dialects and import no server.
@@ -61,6 +61,8 @@ client/mycroft < carrier dialect/mycroft/packet
 client/mqtt < carrier dialect/mqtt/packet
 # The interface of another library on top of it.
 client/mqtt/lwmqtt < client/mqtt; tests < carrier dialect/mqtt/packet
+# A bridge is a peer of the broker and a client of another one.
+bridge < auth bus client/mqtt config dialect dialect/mqtt/mapping dialect/mqtt/packet topic; tests < broker carrier dialect/mqtt payload
 # The load generator speaks to brokers of any make, and knows the codec alone.
 bench < dialect/mqtt/packet
 cmd/omnibus < internal/cli

@@ -17,6 +17,37 @@ const (
 	HeaderPayloadFormat   = "mqtt-payload-format"   // "1" or not there
 )
 
+// PropertyIdentity is the user property that holds the identity of a message
+// (bus.Message.ID) on its way between brokers. It is no header, and a header of
+// that name is no property.
+const PropertyIdentity = "omnibus-id"
+
+// PropertyLink is the user property of CONNECT by which a client says that it is a
+// bridge to another broker: it knows identities, and is sent them. The value is
+// for people.
+const PropertyLink = "omnibus-link"
+
+// maxIdentity is how long an identity may be. Longer ones count as none.
+const maxIdentity = 128
+
+// Identity returns the identity among the user properties of a message, empty if
+// there is none, and the other properties.
+func Identity(u packet.UserProperties) (id string, rest packet.UserProperties) {
+	id, ok := u.Get(PropertyIdentity)
+	if !ok {
+		return "", u
+	}
+	if len(id) > maxIdentity {
+		id = ""
+	}
+	for name, value := range u.All() {
+		if name != PropertyIdentity {
+			rest = rest.Append(name, value)
+		}
+	}
+	return id, rest
+}
+
 // Headers returns the headers for the properties of a message: the reserved ones,
 // then the user properties in their order. The texts are views of what p is a
 // view of. How long a message is worth delivering is not among them.
@@ -36,7 +67,7 @@ func Headers(p *packet.MessageProperties) []bus.Header {
 	}
 	for key, value := range p.User.All() {
 		switch key {
-		case HeaderContentType, HeaderResponseTopic, HeaderCorrelationData, HeaderPayloadFormat:
+		case HeaderContentType, HeaderResponseTopic, HeaderCorrelationData, HeaderPayloadFormat, PropertyIdentity:
 		default:
 			list = append(list, bus.Header{Key: key, Value: value})
 		}
@@ -87,7 +118,7 @@ func SetProperties(dst *packet.MessageProperties, headers []bus.Header, scratch 
 	users := packet.UserProperties(scratch)
 	for _, h := range headers {
 		switch h.Key {
-		case HeaderContentType, HeaderResponseTopic, HeaderCorrelationData, HeaderPayloadFormat:
+		case HeaderContentType, HeaderResponseTopic, HeaderCorrelationData, HeaderPayloadFormat, PropertyIdentity:
 		default:
 			if packet.ValidString(h.Key) && packet.ValidString(h.Value) {
 				users = users.Append(h.Key, h.Value)
