@@ -197,7 +197,9 @@ func TestTLSIsCheckedOnBothSides(t *testing.T) {
 			if server, err = carrier.LoadTLS(c.cert, c.key, ours.file); err != nil {
 				t.Fatal(err)
 			}
-			prepare := func(s *station, b *bridge.Config) { s.tls, b.URL, b.TLS, b.Retry = server, "mqtts://there:1883", c.tls, time.Minute }
+			prepare := func(s *station, b *bridge.Config) {
+				s.tls, b.URL, b.TLS, b.Retry = server, "mqtts://there:1883", c.tls, time.Minute
+			}
 			bubble(t, prepare, func(t *testing.T, h *here) {
 				time.Sleep(10 * time.Minute)
 				connected := h.count("b", "connections") > 0

@@ -16,8 +16,8 @@ import (
 	"omnibus/client/mqtt/lwmqtt"
 )
 
-// mosquitto starts a broker of that make and returns its URL, or skips the test.
-func mosquitto(t *testing.T) string {
+// startMosquitto starts a broker of that make and returns its URL, or skips the test.
+func startMosquitto(t *testing.T) string {
 	t.Helper()
 	program := need(t, "mosquitto")
 	for range 5 { // the port may be taken by somebody else meanwhile
@@ -49,7 +49,7 @@ func eachBroker(t *testing.T, test func(t *testing.T, url string, v mqtt.Version
 	t.Helper()
 	brokers := map[string]func(t *testing.T) string{
 		"omnibus":   func(t *testing.T) string { return serveHere(t).mqtt },
-		"mosquitto": mosquitto,
+		"mosquitto": startMosquitto,
 	}
 	for name, url := range brokers {
 		t.Run(name, func(t *testing.T) {
