@@ -30,8 +30,8 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// startMosquitto starts the broker at a port, until the test ends or it is killed.
-func startMosquitto(t *testing.T, port string, settings ...string) *process {
+// mosquittoAt starts the broker at a port, until the test ends or it is killed.
+func mosquittoAt(t *testing.T, port string, settings ...string) *process {
 	t.Helper()
 	program := need(t, "mosquitto")
 	file := filepath.Join(t.TempDir(), "mosquitto.conf")
@@ -78,7 +78,7 @@ func TestABridgeToMosquitto(t *testing.T) {
 	for _, version := range []string{"5", "3.1.1"} {
 		t.Run(version, func(t *testing.T) {
 			port := freePort(t)
-			startMosquitto(t, port, "allow_anonymous true")
+			mosquittoAt(t, port, "allow_anonymous true")
 			b := serveHere(t, fmt.Sprintf("bridges=[{name: m, url: 'mqtt://127.0.0.1:%s', version: '%s', "+
 				"in: [{filter: '#', qos: 2}], out: [{pattern: '#', qos: 2}]}]", port, version))
 			bridged(t, b, "m", "subscriptions", 1)
@@ -115,7 +115,7 @@ func TestABridgeOutlivesMosquitto(t *testing.T) {
 	keeps := []string{
 		"allow_anonymous true", "persistence true", "persistence_location " + dir + "/", "autosave_on_changes true", "autosave_interval 1",
 	}
-	p := startMosquitto(t, port, keeps...)
+	p := mosquittoAt(t, port, keeps...)
 	b := serveHere(t, fmt.Sprintf("bridges=[{name: m, url: 'mqtt://127.0.0.1:%s', retry: 1s, in: [{filter: down/#}], out: [{pattern: up/#, qos: 2}]}]", port))
 	bridged(t, b, "m", "subscriptions", 1)
 	// Who listens there has a session that mosquitto keeps in a file.
@@ -147,7 +147,7 @@ func TestABridgeOutlivesMosquitto(t *testing.T) {
 	}
 	bridged(t, b, "m", "messages_stored", 10)
 	bridged(t, b, "m", "messages_dropped_away", 5)
-	startMosquitto(t, port, keeps...)
+	mosquittoAt(t, port, keeps...)
 	var got []string
 	for range want {
 		got = append(got, far.message(t).Topic)
@@ -170,7 +170,7 @@ func TestABridgeThatMosquittoRefusesSaysWhy(t *testing.T) {
 	if out, err := run(t, need(t, "mosquitto_passwd"), "-b", "-c", users, "omnibus", "right"); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	startMosquitto(t, port, "allow_anonymous false", "password_file "+users)
+	mosquittoAt(t, port, "allow_anonymous false", "password_file "+users)
 	serve := func(password string) *process {
 		if err := os.WriteFile(secret, []byte(password+"\n"), 0o600); err != nil {
 			t.Fatal(err)
