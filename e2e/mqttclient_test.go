@@ -18,7 +18,7 @@ import (
 func mosquittoURL(t *testing.T) string {
 	t.Helper()
 	port := freePort(t)
-	startMosquitto(t, port, "allow_anonymous true", "set_tcp_nodelay true")
+	mosquittoAt(t, port, "allow_anonymous true", "set_tcp_nodelay true")
 	return "mqtt://127.0.0.1:" + port
 }
 
