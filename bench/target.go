@@ -153,7 +153,11 @@ func (t *target) ready(ctx context.Context) error {
 		c, err := dialer{address: t.address}.connect(ctx, "omnibus-bench-ready")
 		if err == nil {
 			c.close()
-			return nil
+			select {
+			case <-t.exited: // so it was another one that answered
+			default:
+				return nil
+			}
 		}
 		select {
 		case <-t.exited:
