@@ -64,7 +64,13 @@ func (c *Client) beat(l *link, now time.Time) (alive bool) {
 
 // ping queues a PINGREQ. If there is no room, what waits to be written has a time limit of its own.
 func (c *Client) ping(l *link, now time.Time) {
-	if _, err := l.commit(packet.AppendPingreq(l.out.Begin()), false); err == nil && !l.pinged.Swap(true) {
+	waiting := l.pinged.Swap(true) // before it is sent: the answer may come at once
+	_, err := l.commit(packet.AppendPingreq(l.out.Begin()), false)
+	switch {
+	case waiting:
+	case err == nil:
 		l.pingBy = now.Add(c.o.PingTimeout)
+	default:
+		l.pinged.Store(false)
 	}
 }
