@@ -58,14 +58,15 @@ func TestMQTTCalls(t *testing.T) {
 			if x.kind != "" {
 				m.User = m.User.Append("omnibus-error", x.kind)
 			}
-			p.publish(packet.Publish{Topic: to, Payload: []byte(x.data), Properties: m})
+			p.publish(packet.Publish{Topic: to, Payload: []byte(x.data), Properties: m, QoS: 1, PacketID: 9})
 			select {
 			case got := <-answers:
 				same(t, "answer", got, x.want)
 			case err := <-failures:
 				same(t, "error", bus.KindOf(err).String()+": "+err.Error(), x.want)
 			}
-			p.wants(t, "UNSUBSCRIBE "+reply)
+			// The answer is acknowledged when it has been handled, while the caller goes on.
+			p.wantsBoth(t, "PUBACK 9 success", "UNSUBSCRIBE "+reply)
 		})
 	}
 }

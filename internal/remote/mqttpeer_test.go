@@ -269,6 +269,20 @@ func (p *mqttPeer) wants(t *testing.T, wanted ...string) {
 	}
 }
 
+// wantsBoth is wants for two packets that come in either order.
+func (p *mqttPeer) wantsBoth(t *testing.T, a, b string) {
+	t.Helper()
+	got := <-p.packets
+	for got == "PINGREQ" {
+		got = <-p.packets
+	}
+	if got == b {
+		a, b = b, a
+	}
+	same(t, "packet", got, a)
+	p.wants(t, b)
+}
+
 // topicOf waits for a packet that begins with a word and returns the next word.
 func (p *mqttPeer) topicOf(t *testing.T, word string) string {
 	t.Helper()
